@@ -1,0 +1,45 @@
+"""Made-up funds for tests: small ones to work by hand, a large random one with every lever in reach."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecaster.basis import Basis, PaymentSizes
+from forecaster.policy import Policy
+from forecaster.schemes import load_scheme
+
+THRESHOLD_ITEMS = ("part_time", "fees", "dividends", "interest", "rent")
+# Concentrations of the category mix, in the order of the scheme's categories: mostly employees, as in Taiwan.
+MIX = (30.0, 3.0, 180.0, 15.0, 36.0, 12.0, 1.2, 2.4, 1.8, 0.6, 18.0)
+
+
+def random_basis(n_draws: int = 200, n_years: int = 30, seed: int = 0, first_year: int = 2026) -> Basis:
+    """A fund of Taiwan's size whose every series wanders at random; no posterior, only a shape."""
+    rng = np.random.default_rng(seed)
+    policy = Policy(load_scheme("tw_nhi_2g"))
+    scheme = policy.scheme
+    years = np.arange(first_year, first_year + n_years)
+
+    def growing(level: float, sd: float = 0.02) -> np.ndarray:
+        return level * np.exp(np.cumsum(rng.normal(0.03, sd, (n_years, n_draws)), axis=0))
+
+    thresholds = {k: policy.path(f"supplementary_threshold.{k}", years) for k in THRESHOLD_ITEMS}
+    return Basis(
+        label="made-up fund of tests",
+        years=years,
+        opening_reserve=rng.normal(180.0, 5.0, n_draws),
+        general_base=growing(12000.0),
+        category_mix=rng.dirichlet(MIX, n_draws).T,
+        categories=tuple(scheme.categories),
+        reference_dependants=0.58,
+        supplementary_base={item: growing(450.0) for item in scheme.supplementary_items},
+        other_income={"tobacco": growing(13.0), "miscellaneous": growing(4.0)},
+        outlay=growing(880.0),
+        investment_yield=np.full((n_years, n_draws), 0.01),
+        payment_sizes={k: PaymentSizes(np.full(n_draws, 1e5), np.full(n_draws, 2.2)) for k in THRESHOLD_ITEMS},
+        payment_size_index=growing(1.5),
+        law_thresholds=thresholds,
+        law_ceiling=policy.path("supplementary_ceiling", years),
+        drivers={"gdp": growing(28000.0)},
+        assumptions=("everything in it is made up",),
+    )
