@@ -1,8 +1,8 @@
 """The basis: everything uncertain that the law does not set, as draws, checked on construction.
 
-A fitted model gives a basis with thousands of draws, an actuary's own assumptions one with a single draw. The engine cannot
-tell them apart. Inside, arrays lie ``(year, draw)``, the layout the engine was measured to be fastest in; :meth:`Basis.dataset`
-labels them ``(draw, year)`` for people.
+A fitted model gives a basis with thousands of draws, an actuary's own assumptions one with a single draw. The engine
+cannot tell them apart. Inside, arrays lie ``(year, draw)``, the layout the engine was measured to be fastest in;
+:meth:`Basis.dataset` labels them ``(draw, year)`` for people.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Basis:
     payment_size_index
         Growth of payment sizes since the reference year, 1 there, shape ``(year, draw)``.
     law_thresholds, law_ceiling
-        Thresholds (item to shape ``(year,)``) and ceiling (shape ``(year,)``), TWD, under which ``supplementary_base`` holds.
+        Thresholds (item to shape ``(year,)``) and ceiling (shape ``(year,)``), TWD, under which ``supplementary_base``
+        holds.
     other_income
         Line (tobacco surcharge; other) to TWD bn nominal a year, flow, shape ``(year, draw)``.
     outlay
@@ -77,7 +78,8 @@ class Basis:
     investment_yield
         Yield of the reserve, nominal, a share a year, shape ``(year, draw)``.
     drivers
-        Further series shown with the results and not read by the engine (population, need index, GDP), ``(year, draw)``.
+        Further series shown with the results and not read by the engine (population, need index, GDP), ``(year,
+        draw)``.
     label, assumptions
         What it is, and what in it is assumed rather than learnt; shown wherever results are.
 

@@ -101,8 +101,8 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
         F_t &= F_{t-1} + G_t + S_t + T_t + J_t + O_t + Y_t - C_t \\
         Y_t &= y_t \left(F_{t-1} + \tfrac12 (G_t + S_t + T_t + J_t + O_t - C_t)\right)
 
-    Premiums *G* and *S* (see :class:`~forecaster.revenue.PremiumTerms`), government top-up *T*, injection *J*, earmarked and
-    other income *O*, yield *y*, outlay *C*. A negative reserve bears the same yield as cost of borrowing.
+    Premiums *G* and *S* (see :class:`~forecaster.revenue.PremiumTerms`), government top-up *T*, injection *J*,
+    earmarked and other income *O*, yield *y*, outlay *C*. A negative reserve bears the same yield as cost of borrowing.
 
     The top-up keeps the government at its floor of the insurance budget *B* less statutory income *O* (Art. 3) and is
     accrued in the year it is owed for:
@@ -167,7 +167,7 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _ledger(  # noqa: PLR0913  # one pass over year and draw; every argument is an array of the equation above
+def _ledger(  # type: ignore[no-untyped-def]  # one pass; every argument is an array of the equation above
     rate, base, weight, weight_government, q, charged_insured, charged_employer, state_part, floor, on_income,
     other, injection, outlay, factor, investment_yield, general, supplementary, top_up, earned, outgo, reserves,
 ):  # fmt: skip

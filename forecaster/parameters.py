@@ -32,8 +32,8 @@ class Parameter(BaseModel):
     Parameters
     ----------
     unit
-        ``share`` (0.0517, never 5.17), ``persons``, ``TWD``, ``TWD per month``, ``TWD bn per year``, ``months``, ``times`` or
-        ``choice``.
+        ``share`` (0.0517, never 5.17), ``persons``, ``TWD``, ``TWD per month``, ``TWD bn per year``, ``months``,
+        ``times`` or ``choice``.
     bounds
         Lowest and highest admissible value, both included; absent for a choice.
     bounds_source

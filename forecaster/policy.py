@@ -200,7 +200,9 @@ class Policy:
                 total = sum([value for start, value in path if start <= day][-1] for path in paths)
                 if abs(total - 1.0) > 1e-9:
                     mend = f"set all of {', '.join(names)} on {day}"
-                    faults.append(Fault(f"premium_share.{category}", f"shares that sum to {total:g}", "1 exactly", mend))
+                    faults.append(
+                        Fault(f"premium_share.{category}", f"shares that sum to {total:g}", "1 exactly", mend)
+                    )
         return faults
 
     def reform(self, change: Reform) -> Policy:

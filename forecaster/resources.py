@@ -22,5 +22,6 @@ def data_dir() -> Path:
         if (candidate / "schemes").is_dir():
             return candidate
     raise ForecasterError(
-        f"the project's data folder was not found beside {package.name}; reinstall the package or run from a whole checkout"
+        f"the project's data folder was not found beside {package.name}; "
+        "reinstall the package or run from a whole checkout"
     )

@@ -32,12 +32,13 @@ class PremiumTerms:
     rate, supplementary_rate
         General and supplementary premium rate, shares, shape ``(year,)``.
     weights
-        Payer to its share of the general premium, shape ``(year or 1, draw)``; they sum to 1 at the reference dependants.
+        Payer to its share of the general premium, shape ``(year or 1, draw)``; they sum to 1 at the reference
+        dependants.
     state_employer
         The part of the employers' weight that the state bears as employer, same shape.
     state_part
-        Share of the employers' supplementary premium that falls on the state as employer: its share in the insured amounts
-        of categories 1.1 to 1.3; shape ``(draw,)``.
+        Share of the employers' supplementary premium that falls on the state as employer: its share in the insured
+        amounts of categories 1.1 to 1.3; shape ``(draw,)``.
     charged
         Payer to the supplementary base under the policy's thresholds, TWD bn nominal a year, ``(year, draw)``.
     """
@@ -75,7 +76,7 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
 
 @dataclass(frozen=True)
 class Premiums:
-    """Premium income by payer, TWD bn nominal a year, flow; every array has shape ``(year, draw)``, computed when asked for."""
+    """Premium income by payer, TWD bn nominal a year, flow; arrays ``(year, draw)``, computed when asked for."""
 
     basis: Basis
     terms: PremiumTerms
@@ -110,7 +111,7 @@ class Premiums:
 
 
 def _mixed(weights: Array, mix: Array) -> Array:
-    """Weights by category over the mix of each draw, year by year, so that a year's result depends on no other year's law."""
+    """Weights over the mix of each draw, year by year: a year's result hangs on no other year's law."""
     return np.stack([row @ mix for row in weights])
 
 
@@ -124,7 +125,8 @@ def payer_weights(
 ) -> Array:
     """Share of each category's premium that the payer bears, dependants in; ``(year or 1, category)``.
 
-    The announced average of dependants scales the employer and government shares of the categories it applies to (Art. 29).
+    The announced average of dependants scales the employer and government shares of the categories it applies to (Art.
+    29).
     """
     weights = np.stack([policy.path(f"premium_share.{c}.{payer}", years) for c in categories], axis=1)
     if payer != "insured":

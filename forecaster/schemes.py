@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ PAYERS = ("insured", "employer", "government")
 class Category(BaseModel):
     """An insured category of the law.
 
-    ``employer_is_government`` marks the one whose employer is the state; ``announced_dependants`` the ones whose employer
-    and government shares are charged on the announced average number of dependants (Article 29).
+    ``employer_is_government`` marks the one whose employer is the state; ``announced_dependants`` the ones whose
+    employer and government shares are charged on the announced average number of dependants (Article 29).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -105,8 +106,8 @@ def load_scheme(name: str | Path) -> Scheme:
     Raises
     ------
     FaultyInput
-        With every fault of the file: unknown key, missing source, value out of bounds, dates out of order, shares that do
-        not sum to one, a tied value that breaks its own rule.
+        With every fault of the file: unknown key, missing source, value out of bounds, dates out of order, shares that
+        do not sum to one, a tied value that breaks its own rule.
     ForecasterError
         When there is no such scheme.
     """
@@ -170,7 +171,7 @@ def _value_faults(scheme: Scheme) -> list[Fault]:
             if not dated.source.strip():
                 faults.append(Fault(at, "no source", "the id of a source", "name the document that says so"))
         days = [v.start for v in parameter.values]
-        if any(b <= a for a, b in zip(days, days[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(days)):
             faults.append(Fault(where, "dates out of order", "each date later than the one before", "sort the values"))
     return faults
 
@@ -203,7 +204,7 @@ def _tie_faults(scheme: Scheme) -> list[Fault]:
             continue
         leader = dict(scheme.parameters[parameter.tied_to].in_force())
         own = parameter.in_force()
-        for (before_day, before), (day, value) in zip(own, own[1:], strict=False):
+        for (before_day, before), (day, value) in pairwise(own):
             if before_day in leader and day in leader:
                 expected = tied_value(before, leader[before_day], leader[day])
                 if abs(expected - value) > 1e-12:

@@ -61,15 +61,16 @@ def required_rate(
     months
         Reserve wanted, months of the year's outgo.
     year
-        Year through whose end (``throughout``) or at whose end it is wanted; the years that count begin with ``start``'s.
+        Year through whose end (``throughout``) or at whose end it is wanted; the years that count begin with
+        ``start``'s.
     probability
         Share of draws that must meet it; with a deterministic basis any value gives the same answer.
 
     Notes
     -----
-    Each draw's reserve is close to linear in the rate (exactly so up to the rounding of the tied supplementary rate and a
-    floor that starts or stops to bind), so the rate each draw needs follows from two projections. The quantile over draws is
-    then checked by a full projection and moved by hundredths of a percent until it holds exactly.
+    Each draw's reserve is close to linear in the rate (exactly so up to the rounding of the tied supplementary rate and
+    a floor that starts or stops to bind), so the rate each draw needs follows from two projections. The quantile over
+    draws is then checked by a full projection and moved by hundredths of a percent until it holds exactly.
     """
     cut = basis.until(year)
     parameter = policy.scheme.parameter(RATE)

@@ -36,7 +36,7 @@ def quantiles(values: Array, probabilities: tuple[float, ...] = QUANTILES) -> Ar
 
 
 def first_year(condition: Array, years: Array) -> Array:
-    """First year in which the condition holds in each draw, 0 where it does not within the horizon; shape ``(draw,)``."""
+    """First year in which the condition holds in each draw, 0 where it never does; shape ``(draw,)``."""
     return np.where(condition.any(axis=0), years[condition.argmax(axis=0)], 0)
 
 
@@ -97,8 +97,8 @@ def share_below(projection: FundProjection, months: float) -> Array:
 def pay_as_you_go_rate(basis: Basis, policy: Policy, projection: FundProjection) -> Array:
     r"""General rate that would balance each year's income without yield against its outgo, a share, ``(year, draw)``.
 
-    The supplementary rate moves in proportion (Art. 33). Injections and the reserve are left out, other income is in. With
-    the floor measured on income all premium income *P* + top-up *T* moves with the rate *r*:
+    The supplementary rate moves in proportion (Art. 33). Injections and the reserve are left out, other income is in.
+    With the floor measured on income all premium income *P* + top-up *T* moves with the rate *r*:
     :math:`r^* = r\,(C - O)/(P + T)`. Where the floor is measured on outlay and binds, the government's total is fixed:
     :math:`r^* = r\,(C - O)(1-\varphi)/(P - G^{gov})`, unless the government's own shares then exceed the floor.
     """

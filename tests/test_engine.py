@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from funds import THRESHOLD_ITEMS, random_basis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from forecaster.errors import FaultyInput
 from forecaster.policy import Policy, Reform
 from forecaster.revenue import charged_share
 from forecaster.schemes import load_scheme
+from funds import THRESHOLD_ITEMS, random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
 EVERY_LEVER = (
@@ -58,8 +58,8 @@ def hand_basis() -> Basis:
 
 def test_two_years_by_hand() -> None:
     result = project(hand_basis(), LAW)
-    # General 5.17% of 10,000; supplementary 2.11% of 3,000. State: 7% of the general premium as employer, 9% as government,
-    # and a tenth of the employers' supplementary premium. Floor: 36% of premiums and top-up together.
+    # General 5.17% of 10,000; supplementary 2.11% of 3,000. State: 7% of the general premium as employer, 9% as
+    # government, and a tenth of the employers' supplementary premium. Floor: 36% of premiums and top-up together.
     general, supplementary = 517.0, 63.3
     state = 517.0 * (0.1 * 0.7 + 0.9 * 0.1) + 21.1 * 0.1
     top_up = (0.36 * (general + supplementary) - state) / 0.64
@@ -136,11 +136,16 @@ def test_a_deterministic_basis_and_one_draw_of_many_take_the_same_path() -> None
         basis,
         opening_reserve=basis.opening_reserve[2:3].copy(),
         category_mix=basis.category_mix[:, 2:3].copy(),
-        payment_sizes={k: PaymentSizes(v.median[2:3].copy(), v.spread[2:3].copy()) for k, v in basis.payment_sizes.items()},
+        payment_sizes={
+            k: PaymentSizes(v.median[2:3].copy(), v.spread[2:3].copy()) for k, v in basis.payment_sizes.items()
+        },
         supplementary_base={k: v[:, 2:3].copy() for k, v in basis.supplementary_base.items()},
         other_income={k: v[:, 2:3].copy() for k, v in basis.other_income.items()},
         drivers={},
-        **{k: getattr(basis, k)[:, 2:3].copy() for k in ("general_base", "outlay", "investment_yield", "payment_size_index")},
+        **{
+            k: getattr(basis, k)[:, 2:3].copy()
+            for k in ("general_base", "outlay", "investment_yield", "payment_size_index")
+        },
     )
     assert project(single, LAW).closing[:, 0] == pytest.approx(project(basis, LAW).closing[:, 2], rel=1e-12)
 

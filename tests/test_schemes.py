@@ -35,7 +35,9 @@ def test_the_general_rate_follows_its_history() -> None:
 
 def test_years_before_the_first_value_are_refused_and_not_filled() -> None:
     policy = Policy(load_scheme("tw_nhi_2g"))
-    with pytest.raises(ForecasterError, match="general_premium_rate has no value in 2012; its first is from 2013-01-01"):
+    with pytest.raises(
+        ForecasterError, match="general_premium_rate has no value in 2012; its first is from 2013-01-01"
+    ):
         policy.path("general_premium_rate", np.array([2012, 2013]))
 
 
@@ -43,7 +45,9 @@ def test_article_33_ties_the_supplementary_rate_to_the_general_one() -> None:
     assert tied_value(0.02, 0.0491, 0.0469) == 0.0191
     assert tied_value(0.0191, 0.0469, 0.0517) == 0.0211
     policy = Policy(load_scheme("tw_nhi_2g"), Reform.parse(["general_premium_rate=0.0557@2027-01-01"]))
-    assert policy.path("supplementary_premium_rate", np.array([2026, 2027])) == pytest.approx([0.0211, 0.0227], abs=1e-15)
+    assert policy.path("supplementary_premium_rate", np.array([2026, 2027])) == pytest.approx(
+        [0.0211, 0.0227], abs=1e-15
+    )
 
 
 def test_an_own_supplementary_rate_wins_and_the_tie_goes_on_from_it() -> None:
@@ -81,8 +85,12 @@ def _broken(tmp_path: Path, old: str, new: str) -> Path:
         ("value = 0.0191", "value = 0.0195", ["found 0.0195", "0.0191 by Art. 33"]),
         ("from = 2016-01-01, value = 0.0469", "from = 2012-01-01, value = 0.0469", ["dates out of order", "sort"]),
         ("value = 0.35", "value = 0.36", ["shares sum to 1.01", "1 exactly"]),
-        ('tied_to = "general_premium_rate"', 'tied_to = "general_rate"', ["'general_rate'", "a parameter of this file"]),
-        ('choices = [income, outlay]', 'choices = [income', ["TOML 1.0"]),
+        (
+            'tied_to = "general_premium_rate"',
+            'tied_to = "general_rate"',
+            ["'general_rate'", "a parameter of this file"],
+        ),
+        ("choices = [income, outlay]", "choices = [income", ["TOML 1.0"]),
     ],
 )
 def test_a_broken_file_is_refused_in_plain_words(tmp_path: Path, old: str, new: str, words: list[str]) -> None:

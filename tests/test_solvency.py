@@ -6,7 +6,6 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from funds import random_basis
 
 from forecaster.engine import project
 from forecaster.policy import Policy, Reform
@@ -20,6 +19,7 @@ from forecaster.solvency import (
     quantiles,
     share_below,
 )
+from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
 START = dt.date(2027, 1, 1)
@@ -95,6 +95,7 @@ def test_a_rate_above_the_limit_is_said_to_be_out_of_reach() -> None:
 def test_more_certainty_never_costs_less() -> None:
     basis = random_basis(200, 12, seed=2)
     rates = [
-        required_rate(basis, LAW, months=1.0, year=2033, start=START, probability=p).exact for p in (0.2, 0.5, 0.8, 0.95)
+        required_rate(basis, LAW, months=1.0, year=2033, start=START, probability=p).exact
+        for p in (0.2, 0.5, 0.8, 0.95)
     ]
     assert rates == sorted(rates)

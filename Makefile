@@ -1,0 +1,52 @@
+# Everything a user needs: `make run` and `make test`. Both make the environment first (bootstrap.sh); when it is there
+# already, that costs nothing.
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint types fit bench env clean
+
+PORT ?= 8501
+ARGS ?=
+
+BIN := .venv/bin
+CACHE := $(CURDIR)/.cache
+comma := ,
+
+# What is compiled is kept in the checkout between runs: by PyTensor for the models, by Numba for the engine.
+export NUMBA_CACHE_DIR := $(CACHE)/numba
+export PYTENSOR_FLAGS := $(if $(PYTENSOR_FLAGS),$(PYTENSOR_FLAGS)$(comma))base_compiledir=$(CACHE)/pytensor
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+# A plotting library that some dependency may import must not write to the home folder.
+export MPLCONFIGDIR := $(CACHE)/matplotlib
+
+help: ## list these targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  %-12s %s\n' $$name "$$text"; done
+
+run: env ## the dashboard on the shipped fit; PORT=8501 is the default
+	@$(BIN)/forecaster dashboard --port $(PORT) $(ARGS)
+
+test: env ## all tests but the slow ones; ARGS='-k rates' narrows them
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: env ## the slow tests: long fits and sweeps
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: env ## ruff: rules and layout
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: env ## mypy on the engine
+	@$(BIN)/mypy
+
+fit: env ## fit the Bayesian models of Taiwan's pool anew; ARGS=--quick for a rough one
+	@$(BIN)/forecaster fit tw_nhi $(ARGS)
+
+bench: env ## the benchmarks, with the machine's own memory-copy time beside them
+	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+env: ## only the environment in .venv
+	@sh bootstrap.sh
+
+clean: ## remove the environment, the caches and what was built
+	@rm -rf .venv .cache build dist .hypothesis test-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

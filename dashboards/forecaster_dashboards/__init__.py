@@ -1,0 +1,1 @@
+"""Streamlit dashboard of the forecaster: the only room with streamlit."""

@@ -1,0 +1,64 @@
+"""The command line: ``forecaster project | solve | check | sources | fit | dashboard``.
+
+At the top of these modules stands only what ``--help`` needs; every room is imported inside the command that uses it.
+What a user can mend is told in plain words on standard error with exit code 2, never as a traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from forecaster.cli import check, dashboard, fit, project, solve, sources
+from forecaster.errors import ForecasterError
+
+
+class _Plain(TyperGroup):
+    """Tells a user's error as what it is."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ForecasterError as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    name="forecaster",
+    cls=_Plain,
+    help="Forecast the fund of a medical insurance pool under its law and under reforms, with probabilities.",
+    epilog="A rate is a share: 5.57% is written 0.0557. docs/cli.md explains every command with examples.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # the plain help needs a third of the time
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (project.project, solve.solve, check.check, sources.sources, fit.fit, dashboard.dashboard):
+    app.command()(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from forecaster import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the ``forecaster`` command."""
+    app()

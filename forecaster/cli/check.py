@@ -1,0 +1,259 @@
+"""``forecaster check``: every file that the program reads, and which of a law's parameters a projection reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecaster.cli.shared import Json, console, print_json
+from forecaster.errors import FaultyInput, ForecasterError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forecaster.basis import Basis
+    from forecaster.schemes import Scheme
+
+
+@dataclass
+class Findings:
+    """What a check has found; only faults make it fail."""
+
+    sound: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    breaks: list[dict[str, Any]] = field(default_factory=list)
+    unread: dict[str, list[str]] = field(default_factory=dict)
+
+    def attempt(self, read: Callable[[], str]) -> None:
+        """Run one reading; it answers with a line to print, or its faults are kept."""
+        try:
+            self.sound.append(read())
+        except ForecasterError as error:
+            self.faults.append(str(error))
+
+
+def check(
+    scheme: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCHEME]", help="Only this scheme: a shipped one, or the path of a scheme file."),
+    ] = None,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="List the scheme's parameters with value, bounds and source.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Check every file that is read.
+
+    Schemes, reforms, observed figures, bases and fits; it also says which parameters of a law no projection reads.
+    Exit code 0 when all is sound, 1 when something is faulty.
+    """
+    from forecaster.schemes import load_scheme, scheme_ids
+
+    findings = Findings()
+    names = scheme_ids() if scheme is None else (scheme,)
+    for name in names:
+        findings.attempt(lambda name=name: _scheme(name, findings))  # type: ignore[misc]
+    if scheme is None:
+        _files(findings)
+    listed: list[dict[str, Any]] = []
+    if parameters and not findings.faults:
+        listed = [row for name in names for row in parameter_rows(load_scheme(name))]
+    if json_:
+        print_json({"accepted": not findings.faults, **vars(findings), "parameters": listed})
+    else:
+        _print(findings, listed)
+    if findings.faults:
+        raise typer.Exit(1)
+
+
+def _scheme(name: str, findings: Findings) -> str:
+    from forecaster.schemes import load_scheme
+
+    scheme = load_scheme(name)
+    unread = sorted(set(scheme.parameters) - read_parameters(scheme))
+    findings.unread[scheme.id] = unread
+    read = len(scheme.parameters) - len(unread)
+    return f"scheme {scheme.id}: {len(scheme.parameters)} parameters, {read} of them read by a projection"
+
+
+def read_parameters(scheme: Scheme) -> set[str]:
+    """Names of the parameters that a projection of a small made-up basis with everything in it reads."""
+    from forecaster.engine import project
+    from forecaster.export import Scenario, forecast_tables
+    from forecaster.policy import Policy
+
+    basis = probe_basis(scheme)
+    policy = Policy(scheme)
+    forecast_tables([Scenario("baseline", basis, policy, project(basis, policy))])
+    return set(policy.reads)
+
+
+def probe_basis(scheme: Scheme) -> Basis:
+    """Made-up basis of one draw with every category and item of the scheme, its thresholds other than the law's."""
+    import numpy as np
+
+    from forecaster.basis import Basis, PaymentSizes
+
+    last = max(day.start.year for parameter in scheme.parameters.values() for day in parameter.values) + 1
+    last = last if scheme.end is None else min(last, scheme.end.year)
+    years = np.array([last - 1, last])
+    items = tuple(scheme.supplementary_items)
+    sized = [item for item in items if f"supplementary_threshold.{item}" in scheme.parameters]
+    n = len(scheme.categories)
+
+    def level(value: float) -> np.ndarray:
+        return np.full((2, 1), value)
+
+    return Basis(
+        label="probe",
+        years=years,
+        opening_reserve=np.array([100.0]),
+        general_base=level(12000.0),
+        category_mix=np.full((n, 1), 1.0 / n),
+        categories=tuple(scheme.categories),
+        reference_dependants=0.6,
+        supplementary_base={item: level(300.0) for item in items},
+        other_income={"other": level(10.0)},
+        outlay=level(800.0),
+        investment_yield=level(0.01),
+        payment_sizes={item: PaymentSizes(np.array([1e5]), np.array([2.0])) for item in sized},
+        payment_size_index=level(1.0),
+        law_thresholds={item: np.full(2, 1.0) for item in sized},
+        law_ceiling=np.full(2, 1e6),
+        drivers={},
+    )
+
+
+def _files(findings: Findings) -> None:
+    from forecaster.basis import read_basis
+    from forecaster.observations import list_places, load_observations
+    from forecaster.policy import Policy, Reform
+    from forecaster.resources import data_dir
+    from forecaster.schemes import load_scheme, scheme_ids
+
+    def observed(place: str) -> str:
+        found = load_observations(place)
+        columns = ["identity", "period", "size", "unit", "reason", "source"]
+        rows: list[Any] = found.breaks[columns].to_dict("records")
+        findings.breaks.extend({"place": place, **row} for row in rows)
+        return f"observed figures of {place}: {len(found.table)} rows, {len(found.sources)} sources"
+
+    def demography() -> str:
+        from forecaster.demography.tables import PLACES, load_wpp
+
+        for place in PLACES:
+            load_wpp(place)
+        return f"population tables: {', '.join(PLACES)}"
+
+    def basis(name: str) -> str:
+        found = read_basis(name)
+        return f"basis {name}: {found.years[0]} to {found.years[-1]}"
+
+    def reform(name: str) -> str:
+        path = data_dir() / "reforms" / f"{name}.toml"
+        changes = Reform.read(path)
+        Policy(load_scheme(reform_scheme(name)), changes)
+        return f"reform {name}: {changes.token}"
+
+    for place in list_places():
+        findings.attempt(lambda place=place: observed(place))  # type: ignore[misc]
+    findings.attempt(demography)
+    for path in sorted((data_dir() / "bases").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: basis(name))  # type: ignore[misc]
+    for path in sorted((data_dir() / "reforms").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: reform(name))  # type: ignore[misc]
+    pools = {load_scheme(name).pool for name in scheme_ids()} if not findings.faults else set()
+    for pool in sorted(pools):
+        findings.attempt(lambda pool=pool: _fit(pool))  # type: ignore[misc]
+
+
+def reform_scheme(name: str) -> str:
+    """The scheme that a shipped reform file says it changes."""
+    import tomllib
+
+    from forecaster.errors import Fault
+    from forecaster.resources import data_dir
+
+    path = data_dir() / "reforms" / f"{name}.toml"
+    scheme = tomllib.loads(path.read_text(encoding="utf-8")).get("scheme")
+    if not isinstance(scheme, str):
+        raise FaultyInput(path.name, [Fault("scheme", "nothing", "the scheme it changes", "add scheme = ...")])
+    return scheme
+
+
+def _fit(pool: str) -> str:
+    from forecaster.fitted import load_fit
+    from forecaster_models.fit import current_inputs
+
+    manifest = load_fit(pool).manifest
+    now = current_inputs(pool)
+    stale = sorted(name for name in now if manifest["inputs"].get(name) != now[name])
+    if stale:
+        raise ForecasterError(
+            f"the fit of {pool} is stale: {', '.join(stale)} changed since; make it anew: forecaster fit {pool}"
+        )
+    return f"fit of {pool}: accepted and up to date, seed {manifest['seed']}, {manifest['hash'][:12]}"
+
+
+def parameter_rows(scheme: Scheme) -> list[dict[str, Any]]:
+    """Every parameter with what holds today, its bounds and sources, and whether a projection reads it."""
+    read = read_parameters(scheme)
+    rows = []
+    for name, parameter in scheme.parameters.items():
+        law = [value for value in parameter.values if value.status != "proposed"]
+        low, high = parameter.bounds or (None, None)
+        rows.append(
+            {
+                "scheme": scheme.id,
+                "name": name,
+                "label": parameter.label,
+                "unit": parameter.unit,
+                "value": law[-1].value,
+                "from": law[-1].start.isoformat(),
+                "status": law[-1].status,
+                "source": law[-1].source,
+                "lowest": low,
+                "highest": high,
+                "choices": list(parameter.choices),
+                "bounds_source": parameter.bounds_source,
+                "article": parameter.article,
+                "lever": parameter.lever,
+                "read": name in read,
+            }
+        )
+    return rows
+
+
+def _print(findings: Findings, listed: list[dict[str, Any]]) -> None:
+    screen = console()
+    for line in findings.sound:
+        screen.print(f"sound   {line}", soft_wrap=True)
+    for text in findings.faults:
+        screen.print(f"FAULTY  {text}", soft_wrap=True)
+    if findings.breaks:
+        screen.print("\nBreaks that the sources themselves have, declared in the data:", style="bold")
+    for row in findings.breaks:
+        words = f"  {row['place']} {row['identity']} {row['period']}: {row['size']} {row['unit']} ({row['source']})"
+        screen.print(f"{words}: {row['reason']}", soft_wrap=True)
+    for name, unread in findings.unread.items():
+        if unread:
+            screen.print(f"\nParameters of {name} that no projection reads:", style="bold")
+            screen.print("\n".join(f"  {parameter}" for parameter in unread))
+    if listed:
+        _print_parameters(screen, listed)
+
+
+def _print_parameters(screen: Console, listed: list[dict[str, Any]]) -> None:
+    for scheme in dict.fromkeys(row["scheme"] for row in listed):
+        screen.print(f"\nParameters of {scheme} (* = no projection reads it):", style="bold")
+        for row in (row for row in listed if row["scheme"] == scheme):
+            limits = ", ".join(row["choices"]) or f"{row['lowest']:g} to {row['highest']:g}"
+            value = row["value"] if isinstance(row["value"], str) else f"{row['value']:g}"
+            mark = "" if row["read"] else " *"
+            screen.print(f"  {row['name']}{mark} = {value} {row['unit']} from {row['from']}", soft_wrap=True)
+            bounds = f"allowed {limits}" + (f" ({row['bounds_source']})" if row["bounds_source"] else "")
+            words = f"{row['label']}; {bounds}; source {row['source']}, {row['status']}"
+            screen.print(f"      {words}", soft_wrap=True, style="dim")

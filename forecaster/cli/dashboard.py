@@ -1,0 +1,97 @@
+"""``forecaster dashboard``: the dashboard in the browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from forecaster.errors import ForecasterError
+
+# The settings beside the script say the same; here they hold wherever the command is run from.
+SETTINGS = {
+    "runner.postScriptGC": "false",
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "browser.gatherUsageStats": "false",
+    "server.fileWatcherType": "none",
+    "server.showEmailPrompt": "false",
+    "server.maxUploadSize": "10",
+}
+
+
+def dashboard(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8501,
+    address: Annotated[str, typer.Option("--address", help="Address to listen on; by default only this machine.")] = (
+        "127.0.0.1"
+    ),
+    headless: Annotated[bool, typer.Option("--headless", help="Do not try to open a browser.")] = False,
+) -> None:
+    """Show the dashboard on the shipped fit and print its address."""
+    script = dashboard_script()
+    check_port(address, port)
+    host = f"[{address}]" if ":" in address else address
+    shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    print(f"Dashboard: http://{shown}:{port} (stop it with Ctrl+C)", flush=True)
+    os.execv(sys.executable, streamlit_command(script, address, port, headless))
+
+
+def dashboard_script() -> Path:
+    """The script that Streamlit runs: inside the installed package, else in the checkout beside it."""
+    import forecaster_dashboards
+
+    package = Path(str(forecaster_dashboards.__file__)).resolve().parent
+    for candidate in (package / "script" / "app.py", package.parent / "app.py"):
+        if candidate.is_file():
+            return candidate
+    raise ForecasterError("the dashboard's script app.py was not found; reinstall the package")
+
+
+def streamlit_command(script: Path, address: str, port: int, headless: bool) -> list[str]:
+    """Command line of the dashboard's process."""
+    settings = SETTINGS | {
+        "server.address": address,
+        "server.port": str(port),
+        "server.headless": "true" if headless else "false",
+    }
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+
+
+def check_port(address: str, port: int) -> None:
+    """Refuse a port that cannot be listened on.
+
+    Raises
+    ------
+    ForecasterError
+        In one line, with a port that is free when there is one near.
+    """
+    reason = _refusal(address, port)
+    if reason is None:
+        return
+    free = next((p for p in range(max(port, 1024) + 1, min(port + 50, 65536)) if _refusal(address, p) is None), None)
+    if free is None:
+        raise ForecasterError(f"cannot listen on {address}, port {port}: {reason}; choose with --address and --port")
+    raise ForecasterError(
+        f"port {port} of {address}: {reason}. Choose another: forecaster dashboard --port {free} (make run PORT={free})"
+    )
+
+
+def _refusal(address: str, port: int) -> str | None:
+    """Why the port cannot be had; None when it is free."""
+    import errno
+    import socket
+
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "already in use"
+        return error.strerror or str(error)
+    return None

@@ -1,0 +1,115 @@
+"""``forecaster fit``: fit the Bayesian models of a pool, block by block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forecaster.cli.shared import Json, console, error_console, print_json
+
+
+def fit(
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="Pool whose models are fitted, such as tw_nhi.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws: a rough fit in well under a minute.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder that holds a folder for each pool's fit."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Seed of the sampler, another than the reference's.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of resuming finished blocks.")] = False,
+    json_: Json = False,
+) -> None:
+    """Fit a pool's Bayesian models.
+
+    Finished blocks are kept, so that a stopped fit resumes. Exit code 1 when the gates on convergence reject the fit.
+    """
+    from forecaster_models.fit import fit_pool
+
+    folder = default_folder(quick) if out is None else out
+    chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
+    with _Bars() as bars:
+        manifest = fit_pool(pool, out=folder, quick=quick, fresh=fresh, progress=bars, **chosen)
+    if json_:
+        print_json(manifest)
+    else:
+        _print(manifest, folder)
+    if not manifest["accepted"]:
+        raise typer.Exit(1)
+
+
+def default_folder(quick: bool) -> Path:
+    """Where a fit goes: a full one becomes the pool's reference, a quick one never does."""
+    from forecaster.resources import data_dir
+
+    return Path("fits") if quick else data_dir() / "fitted"
+
+
+class _Bars:
+    """One line a block with its share done, its message and the time it took."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[message]}", markup=False),
+        )
+        self.progress = Progress(*columns, console=error_console())
+        self.tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, block: str, share_done: float, message: str) -> None:
+        if block not in self.tasks:
+            self.tasks[block] = self.progress.add_task(block, total=1.0, message=message)
+        self.progress.update(self.tasks[block], completed=min(max(share_done, 0.0), 1.0), message=message)
+
+
+def _print(manifest: dict[str, Any], folder: Path) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    screen = console()
+    table = Table(box=SIMPLE_HEAD)
+    for name in ("block", "verdict", "r-hat", "ESS bulk", "ESS tail", "diverged", "E-BFMI", "seconds"):
+        table.add_column(name, justify="left" if name in {"block", "verdict"} else "right", no_wrap=name == "verdict")
+    for name, block in manifest["blocks"].items():
+        verdict = "accepted" if block["accepted"] else "rejected"
+        figures = [
+            _cell(block, key, text)
+            for key, text in (
+                ("max_rhat", ".4f"),
+                ("min_ess_bulk", ",.0f"),
+                ("min_ess_tail", ",.0f"),
+                ("divergences", "d"),
+                ("min_ebfmi", ".2f"),
+                ("seconds", ".1f"),
+            )
+        ]
+        table.add_row(name, verdict, *figures)
+    screen.print("Convergence by block", style="bold")
+    screen.print(table)
+    for name, block in manifest["blocks"].items():
+        for reason in block.get("reasons", ()):
+            screen.print(f"{name}: {reason}")
+    if manifest["accepted"]:
+        screen.print(f"Accepted; written to {folder / manifest['pool']}", soft_wrap=True)
+    else:
+        screen.print("Rejected: no forecast can be made from this fit.", style="bold")
+
+
+def _cell(block: dict[str, Any], key: str, text: str) -> str:
+    value = block.get(key)
+    return "" if value is None else format(value, text)

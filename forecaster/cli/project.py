@@ -1,0 +1,291 @@
+"""``forecaster project``: baseline and reform on the same draws, as tables and as a short summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecaster.cli.shared import (
+    LAST_HORIZON,
+    BasisName,
+    Draws,
+    Fits,
+    Json,
+    ReformName,
+    SchemeName,
+    Settings,
+    console,
+    default_start,
+    error_console,
+    in_futures,
+    months_word,
+    print_json,
+    read_given,
+    read_reform,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forecaster.basis import Basis
+    from forecaster.export import RateQuestion, Scenario
+    from forecaster.policy import Reform
+
+RATE_YEARS = (2030, 2035)
+RATE_CHANCES = (0.5, 0.9)
+
+
+def project(
+    scheme: SchemeName,
+    horizon: Annotated[
+        int | None,
+        typer.Option("--horizon", max=LAST_HORIZON, help="Last year; 2060, or a basis file's own when left out."),
+    ] = None,
+    settings: Settings = None,
+    reform: ReformName = None,
+    basis: BasisName = None,
+    draws: Draws = None,
+    fits: Fits = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    json_: Json = False,
+) -> None:
+    """Project the fund under the law and under a reform.
+
+    Example: forecaster project tw_nhi_2g --horizon 2060 --set general_premium_rate=0.0557@2027-01-01 --out result
+    """
+    from forecaster.export import check_target, run_scenarios, write_folder
+    from forecaster.manifest import run_manifest
+    from forecaster.policy import Policy
+    from forecaster.schemes import load_scheme
+
+    if out is not None:
+        check_target(out, force=force)
+    law = load_scheme(scheme)
+    changes = read_reform(settings, reform)
+    Policy(law, changes)  # a wrong name or value is told before the seconds that the basis takes
+    with error_console().status("drawing the basis ...") as status:
+        if quiet:
+            status.stop()
+        given = read_given(law, basis, horizon, draws, fits)
+        reformed = given.reformed(changes)
+        scenarios = run_scenarios(given.basis, given.law, reformed)
+        questions = _questions(scenarios)
+        manifest = run_manifest(given.basis, given.law, reformed, given.fit)
+        if out is not None:
+            write_folder(out, result_files(scenarios, questions, manifest), force=force)
+    summary = summary_of(scenarios, questions, manifest, changes)
+    if json_:
+        print_json(summary)
+    elif not quiet:
+        _print(summary, given.basis, out)
+
+
+def _questions(scenarios: tuple[Scenario, ...]) -> list[RateQuestion]:
+    from forecaster.export import RateQuestion
+    from forecaster.solve import required_rate
+
+    basis = scenarios[0].basis
+    start, last = default_start(basis), int(basis.years[-1])
+    years = [year for year in RATE_YEARS if start.year <= year <= last] or [last]
+    chances = RATE_CHANCES if basis.n_draws > 1 else RATE_CHANCES[:1]
+    return [
+        RateQuestion(
+            scenario.name,
+            scenario.floor_months,
+            year,
+            start.isoformat(),
+            chance,
+            required_rate(
+                basis, scenario.policy, months=scenario.floor_months, year=year, start=start, probability=chance
+            ),
+        )
+        for scenario in scenarios
+        for year in years
+        for chance in chances
+    ]
+
+
+def result_files(
+    scenarios: tuple[Scenario, ...], questions: list[RateQuestion], manifest: dict[str, Any]
+) -> dict[str, bytes]:
+    """Everything that ``--out`` writes, by name: tables, data dictionary, readme, manifest."""
+    from forecaster import export
+    from forecaster.manifest import manifest_bytes
+
+    files = export.table_files(export.forecast_tables(scenarios, questions), manifest["run_hash"])
+    files["columns.csv"] = export.csv_bytes(export.column_table())
+    files["lines.csv"] = export.csv_bytes(export.line_table(scenarios[0].policy.scheme.currency))
+    files["README.txt"] = _readme(scenarios, manifest).encode()
+    hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
+    files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
+    return files
+
+
+def _readme(scenarios: tuple[Scenario, ...], manifest: dict[str, Any]) -> str:
+    basis, policy = scenarios[0].basis, scenarios[0].policy
+    reform = scenarios[1].policy.change.token if len(scenarios) > 1 else "none"
+    assumptions = "\n".join(f"- {text}" for text in basis.assumptions) or "- none stated"
+    return f"""\
+Forecast of {policy.scheme.label} ({policy.scheme.id})
+Basis: {basis.label}, {basis.n_draws} draws, {basis.years[0]} to {basis.years[-1]}
+Reform: {reform}
+Run: {manifest["run_hash"]}
+
+forecast        mean and quantiles of every line by scenario and year; the lines are explained in lines.csv
+probabilities   chances by year of a deficit, a reserve below the law's floor, and below zero
+first_years     distribution of the first year of each
+required_rates  general premium rate that keeps the law's least reserve
+columns.csv     meaning and unit of every column
+manifest.json   hashes of law, reform, basis, fit, data, code, and of the files here
+
+Every table is there as CSV (UTF-8) and as Parquet. Rates are shares: 0.0517 is 5.17%. Means add up: opening reserve
++ total income - outgo = reserve. Quantiles do not add up, for each is taken by itself.
+
+Assumed, not learnt:
+{assumptions}
+"""
+
+
+def summary_of(
+    scenarios: tuple[Scenario, ...], questions: list[RateQuestion], manifest: dict[str, Any], changes: Reform
+) -> dict[str, Any]:
+    """The short answer as plain data: what ``--json`` prints and the terminal words."""
+    from forecaster import export
+    from forecaster.solvency import quantiles
+
+    basis, policy = scenarios[0].basis, scenarios[0].policy
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    years = _selected(basis)
+    rows = [int(year - basis.years[0]) for year in years]
+    answer: dict[str, Any] = {
+        "scheme": policy.scheme.id,
+        "label": policy.scheme.label,
+        "basis": basis.label,
+        "draws": basis.n_draws,
+        "first_year": int(basis.years[0]),
+        "last_year": int(basis.years[-1]),
+        "law_changes_of_the_basis": [str(change) for change in policy.change.changes],
+        "reform": [str(change) for change in changes.changes],
+        "floor_months": {name: scenario.floor_months for name, scenario in by_name.items()},
+        "years": years,
+        "probabilities": {},
+        "first_years": {},
+        "reserve_months": {},
+    }
+    for name, scenario in by_name.items():
+        table = export.probability_table([scenario]).iloc[rows]
+        answer["probabilities"][name] = {
+            key: table[key].tolist() for key in table.columns if key.endswith(("_by_year", "_in_year"))
+        }
+        answer["first_years"][name] = {
+            event: {"median": found.quantile(0.5), "not_within_horizon": found.not_within_horizon}
+            for event, found in export.events(scenario).items()
+        }
+        low, middle, high = quantiles(scenario.projection.reserve_months, (0.1, 0.5, 0.9))[:, rows]
+        answer["reserve_months"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
+    answer["required_rates"] = export.required_rate_table(questions).to_dict("records")
+    answer["assumptions"] = list(basis.assumptions)
+    answer["run_hash"] = manifest["run_hash"]
+    return answer
+
+
+def _selected(basis: Basis) -> list[int]:
+    """First and last year, and the round ones between: each fifth up to twenty years ahead, then each tenth."""
+    first, last = int(basis.years[0]), int(basis.years[-1])
+    between = [y for y in range(first + 1, last) if y % 5 == 0 and (y - first <= 20 or y % 10 == 0)]
+    return sorted({first, *between, last})
+
+
+def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
+    screen = console()
+    draws, names = summary["draws"], list(summary["probabilities"])
+    floor = months_word(summary["floor_months"]["baseline"])
+    future = f"{draws:,} simulated futures" if draws > 1 else "one path"
+    screen.print(f"{summary['label']} ({summary['scheme']}), {basis.years[0]} to {basis.years[-1]}", style="bold")
+    screen.print(f"Basis: {summary['basis']}, {future}")
+    if summary["law_changes_of_the_basis"]:
+        screen.print(f"The basis takes as given: {'; '.join(summary['law_changes_of_the_basis'])}")
+    screen.print(f"Reform: {'; '.join(summary['reform']) or 'none, only the law is projected'}")
+    screen.print()
+    for name in names:
+        screen.print(_sentence(summary, name, floor))
+    for title, key in (
+        (f"Reserve below {floor} at the end of that year or an earlier one", "below_floor_by_year"),
+        ("Reserve below zero at the end of that year or an earlier one", "depleted_by_year"),
+    ):
+        cells = {name: [in_futures(p, draws) for p in summary["probabilities"][name][key]] for name in names}
+        _print_table(screen, title, summary["years"], cells)
+    cells = {name: _months(summary["reserve_months"][name], draws) for name in names}
+    band = ": median (80% band)" if draws > 1 else ""
+    _print_table(screen, f"Reserve in months of outgo at the end of the year{band}", summary["years"], cells)
+    _print_rates(screen, summary["required_rates"], draws)
+    screen.print()
+    if summary["assumptions"]:
+        screen.print("Assumed, not learnt:")
+        for text in summary["assumptions"]:
+            screen.print(f"- {text}")
+    screen.print(f"Run {summary['run_hash']}")
+    if out is not None:
+        screen.print(f"Tables written to {out}", soft_wrap=True)
+
+
+def _sentence(summary: dict[str, Any], name: str, floor: str) -> str:
+    """What happens, in frequencies: the year in which half of the futures have got there, or how many never do."""
+    law = "Under the law" if name == "baseline" else "Under the reform"
+    draws, last, first = summary["draws"], summary["last_year"], summary["first_years"][name]
+    parts = []
+    for event, words in (("first_below_floor", f"below {floor}"), ("first_depletion", "below zero")):
+        share, median = 1.0 - first[event]["not_within_horizon"], first[event]["median"]
+        if draws == 1:
+            parts.append(f"falls {words} in {median}" if median else f"does not fall {words} by {last}")
+        else:
+            half = f" (in half of all by {median})" if median else ""
+            parts.append(f"falls {words} by {last} in {in_futures(share, draws)} simulated futures{half}")
+    return f"{law} the reserve {parts[0]}; it {parts[1]}."
+
+
+def _months(found: dict[str, list[float]], draws: int) -> list[str]:
+    if draws == 1:
+        return [f"{round(m, 2) + 0.0:.2f}" for m in found["q0.5"]]
+    triples = zip(found["q0.5"], found["q0.1"], found["q0.9"], strict=True)
+    # Adding zero after rounding turns "-0.0" into "0.0".
+    rounded = ([round(value, 1) + 0.0 for value in triple] for triple in triples)
+    return [f"{middle:.1f} ({low:.1f} to {high:.1f})" for middle, low, high in rounded]
+
+
+_NAMES = {"baseline": "the law", "reform": "the reform"}
+
+
+def _print_table(screen: Console, title: str, years: list[int], cells: dict[str, list[str]]) -> None:
+    from rich.table import Table
+
+    table = Table("year")
+    for name in cells:
+        table.add_column(_NAMES[name], justify="right")
+    for i, year in enumerate(years):
+        table.add_row(str(year), *(column[i] for column in cells.values()))
+    screen.print(f"\n{title}", style="bold")
+    screen.print(table)
+
+
+def _print_rates(screen: Console, rows: list[dict[str, Any]], draws: int) -> None:
+    from rich.table import Table
+
+    table = Table("under", "months", "through", *(["chance"] if draws > 1 else []))
+    table.add_column("rate, rounded up", justify="right", no_wrap=True)
+    table.add_column("exact", justify="right")
+    for row in rows:
+        chance = [f"{row['probability']:.0%}"] if draws > 1 else []
+        exact = f"{row['exact_rate']:.4%}"
+        name, through = _NAMES[row["scenario"]].removeprefix("the "), str(row["through_year"])
+        table.add_row(name, f"{row['months']:g}", through, *chance, row["answer"], exact)
+    screen.print(
+        f"\nGeneral premium rate required from {rows[0]['start']} on for a reserve of so many months", style="bold"
+    )
+    screen.print(table)

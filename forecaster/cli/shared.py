@@ -1,0 +1,235 @@
+"""What several commands share: the law, the basis, the reform, and how figures are worded."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecaster.errors import Fault, FaultyInput, ForecasterError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forecaster.basis import Basis
+    from forecaster.policy import Policy, Reform
+    from forecaster.schemes import Scheme
+
+SchemeName = Annotated[
+    str, typer.Argument(metavar="SCHEME", help="A shipped scheme such as tw_nhi_2g, or the path of a scheme file.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE@DATE", help="Change the law from a day on; may be repeated."),
+]
+ReformName = Annotated[
+    str | None, typer.Option("--reform", metavar="FILE|NAME", help="A reform file, or a shipped one of data/reforms.")
+]
+BasisName = Annotated[
+    str | None,
+    typer.Option("--basis", metavar="FILE|NAME", help="An assumption set (docs/bases.md) instead of the pool's fit."),
+]
+Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Use only so many draws of the fit.")]
+Fits = Annotated[
+    Path | None,
+    typer.Option("--fits", metavar="DIR", help="Use the pool's fit of this folder instead of the reference fit."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable answer instead of the tables.")]
+
+DEFAULT_HORIZON = 2060
+LAST_HORIZON = 2100
+
+
+@dataclass(frozen=True)
+class Given:
+    """A basis with the law it stands under and, when it came from a fit, the fit's manifest."""
+
+    basis: Basis
+    law: Policy
+    fit: dict[str, Any] | None
+
+    def reformed(self, reform: Reform) -> Policy | None:
+        """The law with the reform's changes over those that the basis needs; None for the empty reform."""
+        from forecaster.policy import Reform
+
+        if not reform.changes:
+            return None
+        taken = {(change.name, change.start) for change in reform.changes}
+        kept = [change for change in self.law.change.changes if (change.name, change.start) not in taken]
+        return self.law.reform(Reform((*kept, *reform.changes)))
+
+
+def read_reform(settings: Iterable[str] | None, name: str | None) -> Reform:
+    """Changes of ``--reform`` and ``--set`` together."""
+    from forecaster.policy import Reform
+
+    own = Reform.parse(settings or ())
+    if name is None:
+        return own
+    filed = Reform.read(reform_path(name))
+    both = sorted({(c.name, c.start) for c in own.changes} & {(c.name, c.start) for c in filed.changes})
+    if both:
+        found = ", ".join(f"{parameter} at {day}" for parameter, day in both)
+        fault = Fault("--set and --reform", f"both change {found}", "one value a day", "leave out one of them")
+        raise FaultyInput("the reform", [fault])
+    return Reform((*filed.changes, *own.changes))
+
+
+def reform_path(name: str) -> Path:
+    """Path of a reform file: the one named, or a shipped one."""
+    from forecaster.resources import data_dir
+
+    if name.endswith(".toml"):
+        return Path(name)
+    path = data_dir() / "reforms" / f"{name}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(found.stem for found in path.parent.glob("*.toml")))
+        raise ForecasterError(f"no reform {name!r}. Shipped reforms: {shipped}; a file's name ends in .toml")
+    return path
+
+
+def read_given(
+    scheme: Scheme, name: str | None, horizon: int | None, draws: int | None, fits: Path | None = None
+) -> Given:
+    """The basis that is asked for (by default the pool's reference fit) with the law it stands under.
+
+    Raises
+    ------
+    ForecasterError
+        When the basis does not fit the scheme: other categories or items, or years in which the scheme is not law.
+    """
+    from forecaster.basis import read_basis
+    from forecaster.policy import Policy, Reform
+
+    fit, law = None, Policy(scheme)
+    if name is None:
+        basis, fit = _fitted(scheme.pool, horizon or DEFAULT_HORIZON, draws, fits)
+    elif fits is not None:
+        raise ForecasterError("--basis and --fits: give one of them; a basis file needs no fit")
+    else:
+        basis = read_basis(name)
+        if draws is not None and draws > basis.n_draws:
+            raise ForecasterError(
+                f"--draws {draws}: the basis {name} has {basis.n_draws}; a basis file is one path, so leave --draws out"
+            )
+        law = law.reform(Reform.parse(basis_reform(name)))
+        basis = basis if horizon is None else basis.until(horizon)
+    _check(basis, scheme)
+    return Given(basis, law, fit)
+
+
+def _fitted(pool: str, horizon: int, draws: int | None, fits: Path | None) -> tuple[Basis, dict[str, Any]]:
+    from forecaster.fitted import POOLS, load_fit
+
+    fit = load_fit(pool, fits)
+    first = POOLS[pool][2]
+    if horizon < first:
+        raise ForecasterError(f"the forecast of {pool} begins in {first}; a horizon of {horizon} lies before it")
+    return fit.basis(horizon, draws), fit.manifest
+
+
+def basis_reform(name: str) -> list[str]:
+    """Changes of the law that a basis file needs because they are already within its figures (its key ``reform``)."""
+    import tomllib
+
+    from forecaster.resources import data_dir
+
+    path = Path(name) if name.endswith(".toml") else data_dir() / "bases" / f"{name}.toml"
+    changes = tomllib.loads(path.read_text(encoding="utf-8")).get("reform", [])
+    if not isinstance(changes, list) or not all(isinstance(change, str) for change in changes):
+        fault = Fault("reform", repr(changes)[:80], "a list of texts NAME=VALUE@DATE", "write it as in docs/bases.md")
+        raise FaultyInput(path.name, [fault])
+    return changes
+
+
+def _check(basis: Basis, scheme: Scheme) -> None:
+    last = int(basis.years[-1])
+    if scheme.end is not None and last > scheme.end.year:
+        from forecaster.schemes import load_scheme, scheme_ids
+
+        schemes = [load_scheme(name) for name in scheme_ids()]
+        later = [s.id for s in schemes if s.pool == scheme.pool and s.start > scheme.end]
+        hint = f"; later law of this pool: {', '.join(later)}" if later else ""
+        raise ForecasterError(f"{scheme.id} was law until {scheme.end}, but the basis reaches {last}{hint}")
+    if int(basis.years[0]) < scheme.start.year:
+        raise ForecasterError(
+            f"{scheme.id} is law from {scheme.start} on, but the basis begins in {basis.years[0]}; use earlier law"
+        )
+    faults = []
+    for where, found, known in (
+        ("category_mix", basis.categories, scheme.categories),
+        ("supplementary_base", basis.supplementary_base, scheme.supplementary_items),
+    ):
+        odd = sorted(set(found) - set(known))
+        if odd:
+            allowed = ", ".join(known) or "none"
+            faults.append(Fault(where, ", ".join(odd), allowed, f"use the names of {scheme.id}"))
+    if faults:
+        raise FaultyInput(f"basis {basis.label!r}", faults)
+
+
+def default_start(basis: Basis) -> dt.date:
+    """1 January of the second projected year (the first one's rate is decided), of the only one when there is one."""
+    return dt.date(int(basis.years[min(1, len(basis.years) - 1)]), 1, 1)
+
+
+def day_of(text: str, option: str) -> dt.date:
+    """A date as YYYY-MM-DD."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise ForecasterError(f"{option}: {text!r} is no date; write it as 2027-01-01") from None
+
+
+def console() -> Console:
+    """Where tables are printed; texts are taken as they are."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def error_console() -> Console:
+    """Where progress is shown."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+
+def print_json(content: Any) -> None:
+    """JSON on standard output; what is not finite becomes null."""
+    print(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if hasattr(content, "item"):
+        return _finite(content.item())
+    return content if content is None or isinstance(content, str | int | bool) else str(content)
+
+
+def in_futures(share: float, draws: int) -> str:
+    """A chance as a frequency that is never rounded to certainty."""
+    if draws == 1:
+        return "yes" if share > 0.5 else "no"
+    count = round(100.0 * share)
+    if share > 0.0 and count == 0:
+        return "under 1 of 100"
+    if share < 1.0 and count == 100:
+        return "over 99 of 100"
+    return f"{count} of 100"
+
+
+def months_word(months: float) -> str:
+    """``one month``, ``1.5 months``."""
+    return "one month" if months == 1.0 else f"{months:g} months"

@@ -1,0 +1,53 @@
+"""Forecast tables, and writing them: used by the command line and, for downloads, by the dashboard."""
+
+from forecaster.export.files import column_table, csv_bytes, line_table, neutralised, parquet_bytes, sha256, table_files
+from forecaster.export.folder import MARK, check_target, write_folder
+from forecaster.export.tables import (
+    BASELINE,
+    DIFFERENCE,
+    LINES,
+    NOT_WITHIN,
+    QUANTILE_COLUMNS,
+    REFORM,
+    Line,
+    RateQuestion,
+    Scenario,
+    events,
+    first_year_table,
+    forecast_table,
+    forecast_tables,
+    line_values,
+    probability_table,
+    required_rate_table,
+    run_scenarios,
+)
+
+__all__ = [
+    "BASELINE",
+    "DIFFERENCE",
+    "LINES",
+    "MARK",
+    "NOT_WITHIN",
+    "QUANTILE_COLUMNS",
+    "REFORM",
+    "Line",
+    "RateQuestion",
+    "Scenario",
+    "check_target",
+    "column_table",
+    "csv_bytes",
+    "events",
+    "first_year_table",
+    "forecast_table",
+    "forecast_tables",
+    "line_table",
+    "line_values",
+    "neutralised",
+    "parquet_bytes",
+    "probability_table",
+    "required_rate_table",
+    "run_scenarios",
+    "sha256",
+    "table_files",
+    "write_folder",
+]

@@ -1,0 +1,113 @@
+"""Tables as bytes, and the data dictionary that goes with them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from forecaster.export.tables import LINES, NOT_WITHIN, QUANTILE_COLUMNS
+from forecaster.solvency import QUANTILES
+
+_SHARE = "share of draws, 0 to 1"
+_COLUMNS = (
+    (
+        "forecast",
+        "scenario",
+        "",
+        "baseline = the law; reform = the law with the changes; difference = reform less baseline",
+    ),
+    ("forecast", "line", "", "line of the account, explained in lines.csv"),
+    (
+        "forecast",
+        "year",
+        "calendar year",
+        "year of the flow; the stock stands at its end unless lines.csv says otherwise",
+    ),
+    ("forecast", "unit", "", "unit of mean and quantiles; money is nominal, bn = thousand millions"),
+    ("forecast", "mean", "see unit", "mean over the draws"),
+    *(
+        ("forecast", name, "see unit", f"{p:g} quantile over the draws, each year and line by itself")
+        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    ),
+    ("probabilities", "scenario", "", "baseline or reform"),
+    ("probabilities", "year", "calendar year", "the chance is that at the end of this year"),
+    ("probabilities", "floor_months", "months", "least reserve wanted by the law, in months of the year's outgo"),
+    (
+        "probabilities",
+        "below_floor_by_year",
+        _SHARE,
+        "the reserve has ended this year or an earlier one below the floor",
+    ),
+    ("probabilities", "below_floor_in_year", _SHARE, "the reserve ends this very year below the floor"),
+    ("probabilities", "depleted_by_year", _SHARE, "the reserve has ended this year or an earlier one below zero"),
+    ("probabilities", "depleted_in_year", _SHARE, "the reserve ends this very year below zero"),
+    ("probabilities", "deficit_by_year", _SHARE, "outgo has exceeded income in this year or an earlier one"),
+    ("probabilities", "deficit_in_year", _SHARE, "outgo exceeds income in this very year"),
+    ("first_years", "scenario", "", "baseline or reform"),
+    ("first_years", "event", "", "first_deficit, first_below_floor or first_depletion"),
+    ("first_years", "year", "calendar year", f"first year of the event, or {NOT_WITHIN!r}"),
+    ("first_years", "probability", _SHARE, "sums to 1 over the rows of a scenario and event"),
+    ("required_rates", "scenario", "", "law that the question is put to: baseline or reform"),
+    ("required_rates", "months", "months", "reserve wanted, in months of outgo"),
+    ("required_rates", "through_year", "calendar year", "wanted at the end of every year from start to this one"),
+    ("required_rates", "start", "date", "day from which the rate holds"),
+    ("required_rates", "probability", "share", "share of draws that must meet it"),
+    ("required_rates", "exact_rate", "share", "general premium rate before rounding; may lie above the limit"),
+    ("required_rates", "rounded_rate", "share", "rounded up to 0.0001; empty above the limit"),
+    ("required_rates", "legal_limit", "share", "highest general premium rate the law allows"),
+    ("required_rates", "reached", _SHARE, "draws that meet it at the rounded rate, or at the limit"),
+    ("required_rates", "answer", "", "the answer in words"),
+)
+
+
+def column_table() -> pd.DataFrame:
+    """Data dictionary: ``table``, ``column``, ``unit``, ``meaning``."""
+    return pd.DataFrame(_COLUMNS, columns=["table", "column", "unit", "meaning"])
+
+
+def line_table(currency: str) -> pd.DataFrame:
+    """Lines of the forecast table: ``line``, ``unit``, ``kind``, ``meaning``."""
+    rows = [(line.name, line.unit_text(currency), line.kind, line.label) for line in LINES]
+    return pd.DataFrame(rows, columns=["line", "unit", "kind", "meaning"])
+
+
+def neutralised(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.lstrip()[:1] in {"=", "+", "-", "@"} or text[:1] in {"\t", "\r", "\n"} else text
+
+
+def _safe(table: pd.DataFrame) -> pd.DataFrame:
+    texts = [name for name in table.columns if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{name: [neutralised(str(cell)) for cell in table[name]] for name in texts})
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """CSV in UTF-8, numbers in full precision, no live formula in any cell."""
+    return _safe(table).to_csv(index=False, lineterminator="\n").encode("utf-8")
+
+
+def parquet_bytes(table: pd.DataFrame, run_hash: str = "") -> bytes:
+    """The same cells as Parquet; the hash of the run stands in the metadata of the schema."""
+    arrow = pa.Table.from_pandas(_safe(table), preserve_index=False)
+    buffer = io.BytesIO()
+    pq.write_table(arrow.replace_schema_metadata({"run_hash": run_hash}), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def table_files(tables: Mapping[str, pd.DataFrame], run_hash: str) -> dict[str, bytes]:
+    """Each table as ``NAME.csv`` and ``NAME.parquet``."""
+    files: dict[str, bytes] = {}
+    for name, table in tables.items():
+        files[f"{name}.csv"] = csv_bytes(table)
+        files[f"{name}.parquet"] = parquet_bytes(table, run_hash)
+    return files
+
+
+def sha256(content: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,1 @@
+"""PyMC models of the forecaster: the only room with pymc and arviz."""

@@ -1,0 +1,108 @@
+"""What all tests share: pinned threads, kept compile caches, a hypothesis profile, Chromium for the browser tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CACHE = REPOSITORY / ".cache"
+
+# Before anything imports NumPy or PyTensor: one thread for linear algebra (a busy small machine is many times slower
+# with more), and compiled code kept in the checkout, where the Makefile keeps it too.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.environ[_variable] = "1"
+os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE / "numba"))
+os.environ.setdefault("PYTENSOR_FLAGS", f"base_compiledir={CACHE / 'pytensor'}")
+os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CACHE / "hypothesis"))
+os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+BROWSER_REQUIRED = CI or os.environ.get("FORECASTER_REQUIRE_BROWSER", "") not in {"", "0"}
+
+# A shared machine is sometimes slow, so no deadline; in CI the examples are the same every time.
+settings.register_profile(
+    "forecaster", deadline=None, derandomize=CI, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("forecaster")
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+CHROMIUM_PLACES = (
+    "/usr/bin/chromium",
+    "/usr/lib/chromium/chromium",
+    "/snap/bin/chromium",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
+_skipped_for_want_of_chromium = pytest.StashKey[int]()
+
+
+def find_chromium() -> str | None:
+    """Path of the Chromium (or Chrome) to test with: ``FORECASTER_CHROMIUM`` when set, else the first one installed."""
+    named = os.environ.get("FORECASTER_CHROMIUM")
+    if named is not None:
+        return shutil.which(named)
+    candidates = (*CHROMIUM_NAMES, *CHROMIUM_PLACES)
+    return next((found for found in map(shutil.which, candidates) if found), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without Chromium: skip the browser tests on a user's machine, stop in CI."""
+    wanting = [item for item in items if item.get_closest_marker("browser")]
+    if not wanting or find_chromium():
+        return
+    if BROWSER_REQUIRED:
+        raise pytest.UsageError(f"{len(wanting)} browser tests need Chromium and none was found; install chromium")
+    config.stash[_skipped_for_want_of_chromium] = len(wanting)
+    for item in wanting:
+        item.add_marker(pytest.mark.skip(reason="no Chromium found; install chromium to run the browser tests"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say aloud that the browser was not tested."""
+    count = config.stash.get(_skipped_for_want_of_chromium, 0)
+    if count:
+        terminalreporter.write_line(
+            f"NOT TESTED: {count} browser tests, for no Chromium was found; install it or set FORECASTER_CHROMIUM",
+            yellow=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of the Chromium that the browser tests use."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium found; mark the test with `browser`")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Launch arguments of pytest-playwright: the installed Chromium, calling nobody by itself."""
+    path = find_chromium()
+    own: dict[str, Any] = {"args": [*browser_type_launch_args.get("args", []), *CHROMIUM_FLAGS]}
+    if path is not None:
+        own["executable_path"] = path
+    return {**browser_type_launch_args, **own}
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY

@@ -1,0 +1,56 @@
+"""The dashboard on a made-up fund: the tests' script for Streamlit, ready at once and the same every time."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from forecaster_dashboards import main, service
+from forecaster_dashboards.service import Reference
+
+TESTS = str(Path(__file__).resolve().parent)
+if TESTS not in sys.path:
+    sys.path.insert(0, TESTS)
+
+from funds import random_basis  # noqa: E402
+
+QUANTILES = ("q2.5", "q10", "q25", "q50", "q75", "q90", "q97.5")
+GAP = range(2017, 2020)
+OUTLAY_SCALE = 0.86
+
+
+def made_up_history() -> pd.DataFrame:
+    """Fifteen years of a fund, three of them without published figures."""
+    years = np.arange(2011, 2026)
+    levels = {"outgo": 500 + 25.0 * (years - 2011), "income": 520 + 23.0 * (years - 2011)}
+    levels["reserve"] = 30 + np.cumsum(levels["income"] - levels["outgo"]) * 0.9
+    parts = []
+    for line, values in levels.items():
+        for year, value in zip(years.tolist(), values.tolist(), strict=True):
+            gap = year in GAP
+            spread = 0.03 * abs(value) * np.array([-2, -1.3, -0.7, 0, 0.7, 1.3, 2]) * gap
+            row = {"line": line, "year": year, "mean": value, **dict(zip(QUANTILES, value + spread, strict=True))}
+            unit = "TWD bn" if line == "reserve" else "TWD bn per year"
+            parts.append(
+                row | {"unit": unit, "kind": "estimated" if gap else "published", "source": "fit" if gap else "TW-S01"}
+            )
+    return pd.DataFrame(parts)
+
+
+def made_up_reference(pool: str = "tw_nhi", n_draws: int = 400) -> Reference:
+    """Reference of the made-up fund; its manifest looks like a fit's."""
+    fund = random_basis(n_draws=n_draws, n_years=35, seed=1)
+    # Brought into balance, so that the outcome hangs on the levers.
+    basis = replace(fund, outlay=fund.outlay * OUTLAY_SCALE)
+    manifest = {"hash": basis.hash, "accepted": True, "created_with": {"pymc": "6.4"}, "gates": {"max_rhat": 1.004}}
+    return Reference(pool, "TWN", service.law_in_force(pool), basis, made_up_history(), manifest)
+
+
+if __name__ == "__main__":
+    # Streamlit runs this file as the main script.
+    service.obtain = made_up_reference
+    main.run()

@@ -1,0 +1,78 @@
+"""The economy and fund models: they build, their start is finite, and (slow) they find a known truth again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from forecaster.resources import data_dir
+from forecaster_models.economy import EconomyData, economy_data, economy_model
+from forecaster_models.priors import read_priors
+
+
+def _priors(name: str) -> dict[str, dict[str, object]]:
+    return read_priors(data_dir() / "priors" / f"{name}.toml", "twn")[name]
+
+
+def test_the_outlook_can_be_switched_off() -> None:
+    with_outlook, without = economy_data("twn"), economy_data("twn", outlook=False)
+    assert with_outlook.years[-1] == 2030
+    assert without.years[-1] == 2024
+    assert len(without.outlook_growth) == 0
+    names = {variable.name for variable in economy_model(without, _priors("economy")).observed_RVs}
+    assert names == {"growth_seen", "inflation_seen"}
+
+
+def test_growth_and_inflation_make_up_nominal_growth() -> None:
+    from forecaster.futures import macro_steps
+
+    macro = macro_steps("twn")
+    heads_and_real = macro.nominal - macro.price
+    # Real growth is the same whether it is told per worker or per head plus that population's growth.
+    assert np.abs(heads_and_real - macro.per_head).max() < 0.02
+    assert macro.years[macro.observed][-1] == 2024
+
+
+def _simulated(rng: np.random.Generator, truth: dict[str, float]) -> EconomyData:
+    n = 90
+    series = {}
+    shock_of_growth = np.zeros(n)
+    for name in ("growth", "inflation"):
+        mean, path, gap = truth[f"{name}_mean"], np.empty(n), 0.0
+        for t in range(n):
+            own = truth[f"{name}_mean"]
+            mean = own + 0.95 * (mean - own) + 0.003 * rng.standard_normal()
+            shock = truth[f"{name}_sd"] * np.clip(rng.standard_t(5), -10, 10)
+            if name == "growth":
+                shock_of_growth[t] = shock
+            else:
+                shock += truth["inflation_loading"] * shock_of_growth[t]
+            gap = truth[f"{name}_phi"] * gap + shock
+            path[t] = mean + gap
+        series[name] = path
+    return EconomyData(np.arange(1935, 1935 + n), series["growth"], series["inflation"], np.zeros(0), np.zeros(0))
+
+
+@pytest.mark.slow
+def test_the_economy_model_finds_a_known_economy_again() -> None:
+    from forecaster_models.sampling import SamplingSettings, judge, sample_block
+
+    truth = {
+        "growth_mean": 0.02,
+        "growth_sd": 0.02,
+        "growth_phi": 0.1,
+        "inflation_mean": 0.012,
+        "inflation_sd": 0.01,
+        "inflation_phi": 0.3,
+        "inflation_loading": -0.2,
+    }
+    data = _simulated(np.random.default_rng(11), truth)
+    result = sample_block(economy_model(data, _priors("economy")), SamplingSettings(), seed=3)
+    assert judge(result).accepted
+    posterior = result["posterior"].dataset
+    covered = 0
+    for name, value in truth.items():
+        low, high = np.quantile(posterior[f"economy_{name}"].values, [0.05, 0.95])
+        covered += int(low <= value <= high)
+    # Seven intervals of 90%: fewer than five covered would have a chance of about one in fifty were they honest.
+    assert covered >= 5
