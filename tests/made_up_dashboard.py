@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from forecaster.engine import project
 from forecaster_dashboards import main, service
 from forecaster_dashboards.service import Reference
 
@@ -20,7 +21,6 @@ from funds import random_basis  # noqa: E402
 
 QUANTILES = ("q2.5", "q10", "q25", "q50", "q75", "q90", "q97.5")
 GAP = range(2017, 2020)
-OUTLAY_SCALE = 0.86
 
 
 def made_up_history() -> pd.DataFrame:
@@ -43,11 +43,13 @@ def made_up_history() -> pd.DataFrame:
 
 def made_up_reference(pool: str = "tw_nhi", n_draws: int = 400) -> Reference:
     """Reference of the made-up fund; its manifest looks like a fit's."""
-    fund = random_basis(n_draws=n_draws, n_years=35, seed=1)
-    # Brought into balance, so that the outcome hangs on the levers.
-    basis = replace(fund, outlay=fund.outlay * OUTLAY_SCALE)
-    manifest = {"hash": basis.hash, "accepted": True, "created_with": {"pymc": "6.4"}, "gates": {"max_rhat": 1.004}}
-    return Reference(pool, "TWN", service.law_in_force(pool), basis, made_up_history(), manifest)
+    fund, law = random_basis(n_draws=n_draws, n_years=35, seed=1), service.law_in_force(pool)
+    # Brought into balance in its tenth year, so that the outcome hangs on the levers.
+    result = project(fund, law)
+    basis = replace(fund, outlay=fund.outlay * np.median(result.total_income[9]) / np.median(result.outgo[9]))
+    block = {"accepted": True, "max_rhat": 1.004, "min_ess_bulk": 900.0, "divergences": 0}
+    manifest = {"hash": basis.hash, "accepted": True, "quick": False, "seed": 1, "blocks": {"fund": block}}
+    return Reference(pool, "TWN", law, basis, made_up_history(), manifest)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +36,18 @@ Progress = Callable[[str, float, str], None]
 
 SCHEMES = ("tw_nhi_1g", "tw_nhi_2g")
 LIBRARIES = ("numpy", "numba", "pymc", "pytensor", "nutpie", "arviz")
+# Draws kept of all chains together.
+KEPT_DRAWS = 4000
 # Published series of the history's lines.
 PUBLISHED = {"outgo": "cost", "income": "revenue", "reserve": "reserve_end"}
 PROBABILITIES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 
 
 def code_files() -> list[Path]:
-    """Source files that shape a fit: the models, and what of the engine they share."""
+    """Source files that shape a fit: models and what of the engine they share; not this file, which only runs them."""
     engine = Path(forecaster.__file__).parent
     shared = [engine / "futures.py", engine / "revenue.py", *(engine / "demography").glob("*.py")]
-    return [*Path(__file__).parent.glob("*.py"), *shared]
+    return [*(path for path in Path(__file__).parent.glob("*.py") if path.name != "fit.py"), *shared]
 
 
 def current_inputs(pool: str) -> dict[str, str]:
@@ -104,15 +108,14 @@ def fit_pool(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ForecasterError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
+    _fit_blocks(pool, settings, seed, folder, tell)
     draws: dict[str, xr.DataArray] = {}
     verdicts: dict[str, dict[str, Any]] = {}
     history: dict[str, np.ndarray] = {}
-    for i, block in enumerate(pool_blocks(pool)):
-        stored = folder / f"{block.name}.nc"
-        if not (stored.exists() and stored.with_suffix(".json").exists()):
-            _fit_block(block, settings, seed + i, stored, tell)
-        kept = xr.open_dataset(stored, engine="netcdf4").load()
-        verdicts[block.name] = json.loads(stored.with_suffix(".json").read_text())
+    for block in pool_blocks(pool):
+        with xr.open_dataset(folder / f"{block.name}.nc", engine="netcdf4") as stored:
+            kept = stored.load()
+        verdicts[block.name] = json.loads((folder / f"{block.name}.json").read_text())
         tell(block.name, 1.0, "accepted" if verdicts[block.name]["accepted"] else "rejected")
         draws.update({str(k): v for k, v in kept.data_vars.items() if k in block.keep})
         history.update({name: kept[name].values for name in HISTORY if name in kept})
@@ -136,23 +139,52 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _fit_block(block: Block, settings: SamplingSettings, seed: int, stored: Path, tell: Progress) -> None:
-    tell(block.name, 0.0, "compiling")
+def _fit_blocks(pool: str, settings: SamplingSettings, seed: int, folder: Path, tell: Progress) -> None:
+    """Fit what is not finished yet, two blocks side by side: compiling, the longer part, uses one core only."""
+    names = [block.name for block in pool_blocks(pool)]
+    # The fund takes longest, so it starts first.
+    missing = [name for name in reversed(names) if not (folder / f"{name}.json").exists()]
+    if not missing:
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(2, mp_context=context) as workers:
+        reports = manager.Queue()
+        jobs = {
+            workers.submit(_fit_block, pool, name, settings, seed + names.index(name), folder, reports): name
+            for name in missing
+        }
+        waiting = set(jobs)
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not reports.empty():
+                tell(*reports.get())
+            for job in done:
+                job.result()
+
+
+def _fit_block(pool: str, name: str, settings: SamplingSettings, seed: int, folder: Path, reports: Any) -> None:
+    """Fit one block and store its draws and verdict; the verdict comes last and marks the block as finished."""
+    reports.put((name, 0.0, "compiling"))
+    block = next(block for block in pool_blocks(pool) if block.name == name)
     started = time.perf_counter()
-    result = sample_block(block.build(), settings, seed, lambda share: tell(block.name, share, "sampling"))
+    result = sample_block(block.build(), settings, seed, lambda share: reports.put((name, share, "sampling")))
     verdict = judge(result).as_dict() | {"seconds": round(time.perf_counter() - started, 1)}
     posterior = result["posterior"].dataset
-    names = [*block.keep, *(name for name in HISTORY if name in posterior)]
+    names = [*block.keep, *(line for line in HISTORY if line in posterior)]
     flat = xr.Dataset({name: _flattened(posterior[name]) for name in names})
-    temporary = stored.with_suffix(".part")
-    flat.to_netcdf(temporary, engine="netcdf4")
-    os.replace(temporary, stored)
-    stored.with_suffix(".json").write_text(json.dumps(verdict))
+    for target, write in (
+        (folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="netcdf4")),
+        (folder / f"{name}.json", lambda path: path.write_text(json.dumps(verdict))),
+    ):
+        temporary = target.with_name(target.name + ".part")
+        write(temporary)
+        os.replace(temporary, target)
 
 
 def _flattened(variable: xr.DataArray) -> xr.DataArray:
-    """Chains one after the other, single precision, draw first."""
+    """Chains one after the other, thinned evenly to what is kept, single precision, draw first."""
     values = variable.values.reshape(-1, *variable.shape[2:]).astype(np.float32)
+    values = values[np.linspace(0, len(values) - 1, min(KEPT_DRAWS, len(values))).round().astype(int)]
     return xr.DataArray(values, dims=("sample", *(f"{variable.name}_{i}" for i in range(values.ndim - 1))))
 
 

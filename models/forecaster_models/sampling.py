@@ -21,15 +21,15 @@ MIN_EBFMI = 0.3
 class SamplingSettings:
     """How many chains and draws; ``cores`` chains run side by side."""
 
-    draws: int = 1000
-    tune: int = 1000
+    draws: int = 2000
+    tune: int = 1500
     chains: int = 4
     cores: int = 2
-    target_accept: float = 0.95
+    target_accept: float = 0.98
 
 
 FULL = SamplingSettings()
-QUICK = SamplingSettings(draws=800, tune=600)
+QUICK = SamplingSettings(draws=1000, tune=800, target_accept=0.95)
 
 
 @dataclass(frozen=True)

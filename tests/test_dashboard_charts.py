@@ -1,0 +1,162 @@
+"""What the charts and tables of the dashboard hold: the engine's figures, in specifications that Vega-Lite accepts."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pytest
+from jsonschema import ValidationError
+
+from forecaster.engine import project
+from forecaster.export import Scenario
+from forecaster.policy import Reform
+from forecaster.solvency import below_months, depletion, pay_as_you_go_rate
+from forecaster_dashboards import charts, frames, texts
+from forecaster_dashboards.frames import Outcome, history_of
+from made_up_dashboard import made_up_reference
+
+LIMIT, TODAY_RATE = 0.06, 0.0517
+REFORM = Reform.parse(["general_premium_rate=0.0557@2027-01-01", "budget_growth_adjustment=-0.002@2028-01-01"])
+LINES = ("reserve", "reserve_months", "total_income", "outgo", "balance")
+
+
+@pytest.fixture(scope="module")
+def ref():
+    return made_up_reference(n_draws=300)
+
+
+@pytest.fixture(scope="module")
+def today(ref):
+    basis = ref.basis.until(2035)
+    return Outcome(Scenario("baseline", basis, ref.law, project(basis, ref.law)))
+
+
+@pytest.fixture(scope="module")
+def reform(ref, today):
+    policy = ref.law.reform(REFORM)
+    return Outcome(Scenario("reform", today.basis, policy, project(today.basis, policy)))
+
+
+def specs(ref, today, reform):
+    fan = {line: frames.fan_columns(history_of(ref.history, line), today, reform, line) for line in LINES[:2]}
+    income, outgo = (
+        frames.fan_columns(history_of(ref.history, past), today, reform, line)
+        for past, line in (("income", "total_income"), ("outgo", "outgo"))
+    )
+    risk, spread = frames.risk_columns(today, reform), frames.depletion_columns(today, reform)
+    rates = frames.pay_as_you_go_columns(today, reform)
+    return {
+        "months": charts.fan_chart(fan["reserve_months"], title="m", digits=2, band=(1.0, 3.0)),
+        "reserve": charts.fan_chart(fan["reserve"], title="r", digits=1),
+        "account": charts.account_chart(income, outgo, title="a"),
+        "risk": charts.risk_chart(risk, title="p"),
+        "depletion": charts.depletion_chart(spread, title="d", horizon=2035),
+        "rates": charts.rate_chart(rates, title="q", limit=LIMIT, today=TODAY_RATE),
+    }
+
+
+@pytest.mark.parametrize("name", ["months", "reserve", "account", "risk", "depletion", "rates"])
+def test_every_chart_is_valid_vega_lite(ref, today, reform, name):
+    spec = specs(ref, today, reform)[name]
+    assert alt.Chart.from_dict(spec, validate=True) is not None
+    broken = {**spec, "config": {"view": 3}}
+    with pytest.raises(ValidationError, match="not of type"):
+        alt.Chart.from_dict(broken, validate=True)
+
+
+@pytest.mark.parametrize("name", ["months", "reserve", "account", "risk", "depletion", "rates"])
+def test_only_the_data_change_with_the_levers(ref, today, reform, name):
+    one, other = specs(ref, today, today)[name], specs(ref, today, reform)[name]
+    assert one.pop("datasets") != other.pop("datasets")
+    assert one == other
+
+
+def test_fans_hold_the_engines_quantiles(ref, today, reform):
+    direct = project(ref.basis.until(2035), ref.law.reform(REFORM))
+    for line in LINES:
+        values = direct.closing if line == "reserve" else getattr(direct, line)
+        wanted = np.quantile(values, (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975), axis=1)
+        np.testing.assert_allclose(reform.fan(line), wanted, rtol=0, atol=1e-9)
+    columns = frames.fan_columns(history_of(ref.history, "reserve"), today, reform, "reserve")
+    mine = columns["series"] == frames.REFORMED
+    at = np.isin(columns["year"], today.years) & mine
+    np.testing.assert_allclose(columns["median"][at], np.quantile(direct.closing, 0.5, axis=1), rtol=0, atol=1e-9)
+    assert columns["year"][mine][0] == 2025
+
+
+def test_chart_rounds_for_the_eye_and_no_further(ref, today, reform):
+    spec = specs(ref, today, reform)["months"]
+    rows = [r for r in spec["datasets"][charts.ROWS] if r["series"] == frames.REFORMED and r["year"] >= 2026]
+    shown = np.array([[row[name] for name in frames.QUANTILE_NAMES] for row in rows]).T
+    np.testing.assert_allclose(shown, reform.fan("reserve_months"), rtol=0, atol=0.005 + 1e-12)
+    assert np.array_equal(np.round(shown, 2), shown)
+
+
+def test_published_past_is_the_sourced_figure_and_gaps_are_marked(ref, today, reform):
+    columns = frames.fan_columns(history_of(ref.history, "reserve"), today, reform, "reserve", first_year=2015)
+    past = ref.history[(ref.history["line"] == "reserve") & (ref.history["year"] >= 2015)].set_index("year")
+    for kind in (frames.PUBLISHED, frames.ESTIMATED):
+        at = columns["series"] == kind
+        assert columns["year"][at].tolist() == past.index[past["kind"] == kind].tolist()
+        assert columns["median"][at].tolist() == past.loc[past["kind"] == kind, "q50"].tolist()
+    published = columns["series"] == frames.PUBLISHED
+    assert (columns["low95"][published] == columns["high95"][published]).all()
+
+
+def test_past_months_are_reserve_over_outgo_and_published_only_when_both_are(ref):
+    history = ref.history.copy()
+    alone = (history["line"] == "outgo") & (history["year"] == 2022)
+    history.loc[alone, "kind"] = frames.ESTIMATED
+    months = history_of(history, "reserve_months")
+    wide = history.pivot(index="year", columns="line", values="q50")
+    np.testing.assert_allclose(months.values[:, frames.MEDIAN], 12 * wide["reserve"] / wide["outgo"], rtol=1e-12)
+    assert months.kinds[months.years.tolist().index(2022)] == frames.ESTIMATED
+    assert months.kinds[months.years.tolist().index(2023)] == frames.PUBLISHED
+
+
+def test_risk_and_depletion_are_the_solvency_measures(today, reform):
+    risk = frames.risk_columns(today, reform)
+    for name, outcome in ((frames.TODAY, today), (frames.REFORMED, reform)):
+        at = risk["series"] == name
+        np.testing.assert_array_equal(risk["below"][at], below_months(outcome.projection, 1.0).by_year)
+        np.testing.assert_array_equal(risk["depleted"][at], depletion(outcome.projection).by_year)
+        now = (outcome.projection.closing / outcome.projection.outgo * 12 < 1).mean(axis=1)
+        np.testing.assert_array_equal(risk["below_in_year"][at], now)
+    spread = frames.depletion_columns(today, reform)
+    mine = spread["series"] == frames.TODAY
+    assert spread["probability"][mine].sum() == pytest.approx(1.0, abs=1e-12)
+    never = (today.projection.closing >= 0).all(axis=0).mean()
+    assert spread["probability"][mine & (spread["year"] == 0)][0] == pytest.approx(never, abs=1e-12)
+    assert 0.0 < never < 1.0
+
+
+def test_balancing_rate_is_the_engines(today, reform):
+    columns = frames.pay_as_you_go_columns(today, reform)
+    wanted = np.quantile(pay_as_you_go_rate(reform.basis, reform.policy, reform.projection), 0.5, axis=1)
+    np.testing.assert_allclose(columns["median"][columns["series"] == frames.REFORMED], wanted, rtol=0, atol=1e-9)
+
+
+def test_differences_are_the_draws_own_and_nothing_before_the_reform(today, reform):
+    frame = frames.difference_frame(today, reform)
+    change = reform.projection.closing - today.projection.closing
+    rows = frame[frame["line"] == "reserve"].set_index("year")
+    np.testing.assert_allclose(rows["difference"], change.mean(axis=1), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(rows["high80"], np.quantile(change, 0.9, axis=1), rtol=0, atol=1e-9)
+    assert (frame.loc[frame["year"] == 2026, ["difference", "low80", "high80"]] == 0.0).all(axis=None)
+    assert rows.loc[2035, "difference"] > 0.0
+
+
+def test_payers_add_up_to_all_income(today, reform):
+    frame = frames.payer_frame(today, reform, 2027, 2030).set_index("payer")
+    years = (today.years >= 2027) & (today.years <= 2030)
+    for name, outcome in (("today", today), ("reform", reform)):
+        income = outcome.projection.total_income[years].mean(axis=1).sum()
+        assert frame.loc["total", name] == pytest.approx(income, abs=1e-9)
+        assert frame[name].drop("total").sum() == pytest.approx(income, abs=1e-9)
+    assert set(frame.index) == set(texts.PAYERS)
+
+
+def test_picture_is_made_without_browser(ref, today, reform):
+    picture = charts.png(specs(ref, today, reform)["months"], width=400, scale=1.0)
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(picture[16:20]) >= 400
