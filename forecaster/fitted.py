@@ -57,7 +57,7 @@ class Fit:
         """Kept variables of all blocks, draw first."""
         import xarray as xr
 
-        with xr.open_dataset(self.folder / "posterior.nc", engine="netcdf4") as stored:
+        with xr.open_dataset(self.folder / "posterior.nc", engine="scipy") as stored:
             return {str(name): variable.values for name, variable in stored.load().data_vars.items()}
 
     def basis(self, horizon: int, draws: int | None = None) -> Basis:

@@ -113,7 +113,7 @@ def fit_pool(
     verdicts: dict[str, dict[str, Any]] = {}
     history: dict[str, np.ndarray] = {}
     for block in pool_blocks(pool):
-        with xr.open_dataset(folder / f"{block.name}.nc", engine="netcdf4") as stored:
+        with xr.open_dataset(folder / f"{block.name}.nc", engine="scipy") as stored:
             kept = stored.load()
         verdicts[block.name] = json.loads((folder / f"{block.name}.json").read_text())
         tell(block.name, 1.0, "accepted" if verdicts[block.name]["accepted"] else "rejected")
@@ -173,7 +173,7 @@ def _fit_block(pool: str, name: str, settings: SamplingSettings, seed: int, fold
     names = [*block.keep, *(line for line in HISTORY if line in posterior)]
     flat = xr.Dataset({name: _flattened(posterior[name]) for name in names})
     for target, write in (
-        (folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="netcdf4")),
+        (folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="scipy")),
         (folder / f"{name}.json", lambda path: path.write_text(json.dumps(verdict))),
     ):
         temporary = target.with_name(target.name + ".part")
@@ -213,8 +213,7 @@ def _publish(out: Path, pool: str, draws: xr.Dataset, history: pd.DataFrame, man
     fresh, final, old = out / f".{pool}.new", out / pool, out / f".{pool}.old"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    encoding = {name: {"zlib": True, "complevel": 4} for name in draws.data_vars}
-    draws.to_netcdf(fresh / "posterior.nc", engine="netcdf4", encoding=encoding)
+    draws.to_netcdf(fresh / "posterior.nc", engine="scipy", format="NETCDF3_64BIT")
     history.to_csv(fresh / "history.csv", index=False)
     manifest["posterior_sha256"] = hashlib.sha256((fresh / "posterior.nc").read_bytes()).hexdigest()
     manifest["hash"] = _digest({k: v for k, v in manifest.items() if k != "blocks"})
