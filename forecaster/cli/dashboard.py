@@ -20,6 +20,7 @@ SETTINGS = {
     "server.fileWatcherType": "none",
     "server.showEmailPrompt": "false",
     "server.maxUploadSize": "10",
+    "logger.hideWelcomeMessage": "true",
 }
 
 

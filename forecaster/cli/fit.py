@@ -12,7 +12,7 @@ from forecaster.cli.shared import Json, console, error_console, print_json
 
 def fit(
     pool: Annotated[str, typer.Argument(metavar="POOL", help="Pool whose models are fitted, such as tw_nhi.")],
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws: a rough fit in well under a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws, same gates; goes to ./fits.")] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder that holds a folder for each pool's fit."),
