@@ -341,3 +341,17 @@ def test_downloads_are_the_command_lines_tables(ref):
     assert csv_bytes(forecast_table(tabs.scenarios(shown))) == wanted
     assert tabs.manifest(shown)["reform"]["changes"] == ["general_premium_rate=0.0557@2027-01-01"]
     assert charts.FAN_TITLES.keys() == {"reserve_months", "reserve"}
+
+
+def test_shipped_script_shows_the_shipped_fit():
+    from forecaster.fitted import load_fit
+
+    fit = load_fit("tw_nhi")
+    app = AppTest.from_file(str(SCRIPT.parent.parent / "dashboards" / "app.py"), default_timeout=120).run()
+    assert not app.exception
+    assert not app.error
+    law = service.law_in_force("tw_nhi")
+    basis = fit.basis(service.LAST_YEAR).until(2035)
+    expected = fund_page.headline(Outcome(Scenario("baseline", basis, law, project(basis, law))))
+    assert expected in headlines(app)["Today's law"]
+    assert fit.manifest["hash"][:12] in " ".join(c.value for c in app.caption)

@@ -42,7 +42,6 @@ CONFIG: Spec = {
     },
     "legend": {"labelFontSize": 12, "labelColor": INK, "symbolSize": 140, "symbolOpacity": 1, "labelLimit": 320,
         "columnPadding": 16,
-        "layout": {"top": {"direction": "vertical", "anchor": "start", "margin": 4}},
     },
     "title": {"fontSize": 14, "color": INK, "anchor": "start", "fontWeight": 600},
 }  # fmt: skip
@@ -128,23 +127,20 @@ def fan_chart(
     """
     first, last = int(columns["year"].min()), int(columns["year"].max())
     law: Row = {"series": LAW, "year": first, "until": last, "low95": 0.0, "high95": 0.0}
+    subtitle = ""
     if band is not None and not np.isnan(band).any():
-        law |= {"low95": band[0], "high95": band[1], "text": texts.law_band(*band)}
+        law |= {"low95": band[0], "high95": band[1]}
+        subtitle = texts.law_band(*band)
     both = {"x": _x(), "y": _y("median")}
     layers: list[Spec] = []
-    if "text" in law:
+    if subtitle:
         layers += [
             {
                 "transform": [_named(LAW)],
                 "mark": {"type": "rect", "color": BAND, "opacity": 0.13},
                 "encoding": {"x": _x(), "x2": {"field": "until"}, "y": _y("low95"), "y2": {"field": "high95"}},
             },
-            {
-                "transform": [_named(LAW)],
-                "mark": {**NOTE, "color": BAND},
-                "encoding": {"x": _x(), "y": _y("high95"), "text": {"field": "text"}},
-            },
-        ]  # fmt: skip
+        ]
     layers.append(
         {
             "transform": [_named(LAW)],
@@ -182,7 +178,7 @@ def fan_chart(
     ]
     return {
         "$schema": SCHEMA,
-        "title": title,
+        "title": {"text": title, "subtitle": subtitle, "subtitleColor": BAND, "subtitleFontSize": 12},
         "width": "container",
         "height": height,
         "padding": {"left": 4, "right": 34, "top": 4, "bottom": 4},
@@ -307,7 +303,7 @@ def risk_chart(columns: Columns, *, title: str, height: int = 260) -> Spec:
         for event in events
         for row in _records(columns, 4)
     ]
-    legend = {"title": None, "orient": "top", "labelExpr": _words("datum.value", texts.EVENTS), "columns": 1}
+    legend = {"title": None, "orient": "bottom", "labelExpr": _words("datum.value", texts.EVENTS), "columns": 1}
     both = {"x": _x(), "y": _y("chance", "%") | {"scale": {"domain": [0, 1]}}}
     dash = {"field": "event", "type": "nominal", "scale": {"domain": events, "range": [[1, 0], [3, 3]]}}
     tooltip = [
@@ -420,6 +416,12 @@ def rate_chart(columns: Columns, *, title: str, limit: float, today: float, heig
         ],
         "config": CONFIG,
     }  # fmt: skip
+
+
+def title_of(spec: Spec) -> str:
+    """A chart's title."""
+    title = spec["title"]
+    return title if isinstance(title, str) else str(title["text"])
 
 
 def png(spec: Spec, *, width: int = 900, scale: float = 2.0) -> bytes:

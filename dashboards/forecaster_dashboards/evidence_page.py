@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -56,11 +57,16 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def flat(manifest: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Leaves of a nested manifest as path and text; hashes and long texts are for the whole manifest below."""
-    if isinstance(manifest, dict):
-        return [leaf for key, value in manifest.items() for leaf in flat(value, f"{prefix}{key}.")]
-    return [(prefix.rstrip("."), str(manifest))]
+def verdict_frame(manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """The checks of each block of the fit: verdict, disagreement of chains, effective draws, divergences."""
+    rows = []
+    for name, block in manifest.get("blocks", {}).items():
+        row: dict[str, object] = {texts.VERDICT_BLOCK: name}
+        for key, (column, digits) in texts.VERDICT_COLUMNS.items():
+            found = block.get(key)
+            row[column] = f"{found:.{digits}f}" if isinstance(found, float) else str(found)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _verdict(ref: Reference) -> None:
@@ -70,13 +76,10 @@ def _verdict(ref: Reference) -> None:
         return
     accepted = bool(ref.manifest.get("accepted"))
     (st.success if accepted else st.error)(texts.verdict(accepted, ref.fit_hash[:12]))
-    diagnostics = [
-        (path, text)
-        for path, text in flat(dict(ref.manifest))
-        if any(word in path.lower() for word in texts.DIAGNOSTIC_WORDS) and len(text) <= 40
-    ]
-    if diagnostics:
-        table(pd.DataFrame(diagnostics, columns=list(texts.DIAGNOSTIC_COLUMNS)))
+    checks = verdict_frame(ref.manifest)
+    if len(checks):
+        table(checks)
+        st.caption(texts.VERDICT_NOTE)
 
 
 def _past(ref: Reference) -> None:

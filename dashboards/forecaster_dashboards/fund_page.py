@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from forecaster.errors import ForecasterError
 from forecaster_dashboards import charts, frames, levers, service, state, tabs, texts
@@ -15,12 +16,12 @@ NEAR_YEARS = 5
 
 STYLE = """<style>
 .unseen {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;}
-[data-testid="stElementContainer"]:has(.unseen) {position: absolute;}
+[data-testid="stElementContainer"]:has(.unseen) {position: absolute; width: 1px; height: 1px; overflow: hidden;}
 .block-container {padding-top: 3.5rem; padding-bottom: 2rem; max-width: 1400px;}
 .st-key-panel [data-testid="stSlider"] {padding-bottom: 0;}
 @media (max-width: 640px) {
   .unseen {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;}
-[data-testid="stElementContainer"]:has(.unseen) {position: absolute;}
+[data-testid="stElementContainer"]:has(.unseen) {position: absolute; width: 1px; height: 1px; overflow: hidden;}
 .block-container {padding-left: 1rem; padding-right: 1rem;}
   h1 {font-size: 1.7rem !important;}
   /* The general rate stays in sight above the charts: what wraps it gives up its own box, so it sticks to the page. */
@@ -52,27 +53,33 @@ def _body(ref: Reference) -> None:
         st.info(sentence, icon=":material/link:")
     with st.container(key="body"):
         left, right = st.columns([1, 2.4], gap="medium")
-        with left, st.container(key="panel"):
-            chosen = levers.panel(ref)
         with right:
-            view = _view(ref, chosen)
-            _headline(view)
+            cards, fans, more = st.container(), st.container(), st.container()
+        # The state of the levers is known before they are drawn, so the charts go first: they are on their way to the
+        # browser while the rest is still being made.
+        view = _view(ref, levers.current(ref), cards)
+        with fans:
             _fans(view)
+        with cards:
+            _headline(view)
+        with more:
             tabs.show(view)
+        with left, st.container(key="panel"):
+            levers.panel(ref)
     tabs.provenance(view)
 
 
-def _view(ref: Reference, chosen: state.Levers) -> View:
+def _view(ref: Reference, chosen: state.Levers, said: DeltaGenerator) -> View:
     today = service.baseline(ref, chosen.horizon)
     reform = state.reform_of(ref.law, chosen)
     try:
         scenario = service.reformed(ref, chosen.horizon, reform)
     except ForecasterError as error:
-        st.error(f"{texts.REFUSED} {error}")
+        said.error(f"{texts.REFUSED} {error}")
         chosen = state.todays_law(ref.law, chosen.start, chosen.horizon)
         reform, scenario = state.reform_of(ref.law, chosen), today
     if chosen.start.year > chosen.horizon:
-        st.info(texts.STARTS_LATE)
+        said.info(texts.STARTS_LATE)
     return View(ref, chosen, reform, today, scenario)
 
 

@@ -93,8 +93,8 @@ def current(ref: Reference) -> Levers:
     return state.with_tie(ref.law, levers)
 
 
-def panel(ref: Reference) -> Levers:
-    """Draw the levers and say where they stand."""
+def panel(ref: Reference) -> None:
+    """Draw the levers."""
     _rates(ref)
     start = st.session_state[START]
     left, right = st.columns(2)
@@ -116,7 +116,6 @@ def panel(ref: Reference) -> Levers:
             if name not in {GENERAL, SUPPLEMENTARY}:
                 _secondary(ref, name)
     st.button(texts.RESET, key="reset", on_click=reset, args=(ref,), width="stretch")
-    return current(ref)
 
 
 def _rates(ref: Reference) -> None:

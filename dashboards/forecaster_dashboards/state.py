@@ -183,10 +183,10 @@ def from_link(
         horizon = int(head["horizon"])
     else:
         said.append(texts.link_dropped("horizon", head["horizon"]))
-    values, seen, sentences = _lever_values(parts[6:], law, todays_law(law, start, horizon).values)
+    values, taken, sentences = _lever_values(parts[6:], law, todays_law(law, start, horizon).values)
     levers = Levers(start, horizon, values, head["tied"] == "tied")
     tied = with_tie(law, levers)
-    if levers.tied and SUPPLEMENTARY in seen and abs(tied.values[SUPPLEMENTARY] - values[SUPPLEMENTARY]) > 1e-9:
+    if levers.tied and SUPPLEMENTARY in taken and abs(tied.values[SUPPLEMENTARY] - values[SUPPLEMENTARY]) > 1e-9:
         sentences.append(texts.link_untied(values[SUPPLEMENTARY], tied.values[SUPPLEMENTARY]))
         tied = replace(levers, tied=False)
     return tied, said + sentences
@@ -197,19 +197,21 @@ def _lever_values(
 ) -> tuple[dict[str, float], set[str], list[str]]:
     values, said = dict(default), []
     seen: set[str] = set()
+    taken: set[str] = set()
     for part in parts:
         match = _LEVER.fullmatch(part)
         if match is None or match["name"] not in default or match["name"] in seen:
             said.append(texts.link_dropped("lever", part))
             continue
         name = match["name"]
+        seen.add(name)
         parameter, value = law.scheme.parameters[name], float(match["value"])
         try:
             Policy(law.scheme, Reform((Change(name, law.scheme.start, value),)))
         except ForecasterError as error:
             said.append(texts.link_refused(parameter.label, str(error)))
             continue
-        seen.add(name)
+        taken.add(name)
         if abs(value - default[name]) <= 1e-10:
             continue
         steps = grid(parameter)
@@ -221,4 +223,4 @@ def _lever_values(
     missing = [law.scheme.parameters[name].label for name in default if name not in seen]
     if missing:
         said.append(texts.link_missing(missing))
-    return values, seen, said
+    return values, taken, said

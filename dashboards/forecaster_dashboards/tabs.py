@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -186,12 +187,14 @@ def _payers(view: View) -> None:
     st.caption(texts.PAYERS_NOTE)
 
 
-def _scenarios(view: View) -> tuple[Scenario, ...]:
+def scenarios(view: View) -> tuple[Scenario, ...]:
+    """What the downloaded tables hold: the baseline, and the reform if there is one."""
     both = (view.today.scenario, view.outcome.scenario)
     return both if both[1].name == REFORM else both[:1]
 
 
-def _manifest(view: View) -> dict[str, object]:
+def manifest(view: View) -> dict[str, Any]:
+    """What the downloaded tables were made from."""
     basis = view.today.basis
     reform = view.outcome.policy if view.outcome.scenario.name == REFORM else None
     return run_manifest(basis, view.ref.law, reform, view.ref.manifest or None)
@@ -199,13 +202,13 @@ def _manifest(view: View) -> dict[str, object]:
 
 def _downloads(view: View) -> None:
     st.markdown(texts.DOWNLOAD_INTRO)
-    scenarios, stem = _scenarios(view), f"{view.ref.scheme.id}-{view.levers.horizon}"
+    both, stem = scenarios(view), f"{view.ref.scheme.id}-{view.levers.horizon}"
     specs = {line: view.fan_chart(line) for line in charts.FAN_TITLES}
     files: dict[str, tuple[Callable[[], bytes], str, str]] = {
-        "forecast": (lambda: csv_bytes(forecast_table(scenarios)), "forecast.csv", "text/csv"),
-        "probabilities": (lambda: csv_bytes(probability_table(scenarios)), "probabilities.csv", "text/csv"),
+        "forecast": (lambda: csv_bytes(forecast_table(both)), "forecast.csv", "text/csv"),
+        "probabilities": (lambda: csv_bytes(probability_table(both)), "probabilities.csv", "text/csv"),
         "manifest": (
-            lambda: json.dumps(_manifest(view), indent=2, ensure_ascii=False).encode(),
+            lambda: json.dumps(manifest(view), indent=2, ensure_ascii=False).encode(),
             "manifest.json",
             "application/json",
         ),

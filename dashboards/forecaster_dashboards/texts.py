@@ -93,7 +93,7 @@ def lever_help(label: str, article: str, bounds: str, bounds_source: str, source
 
 def law_mark(value: str, since: dt.date, source: str) -> str:
     """Note under the general rate's slider."""
-    return f"▲ today's law {value} (since {since.isoformat()}, {source})"
+    return f"today's law {value} (since {since.isoformat()}, {source})"
 
 
 def limit_note(limit: str, source: str) -> str:
@@ -221,7 +221,7 @@ RISK_NOTE = (
 
 def law_band(low: float, high: float) -> str:
     """Label of the band that the law wants."""
-    return f"law: {low:g} to {high:g} months"
+    return f"green: {low:g} to {high:g} months, as the law wants"
 
 
 def fan_words(
@@ -406,8 +406,19 @@ LIMITS_TEXT = (
     "Bands show what the model and its figures do not know. They do not show that the model itself may be wrong.",
 )
 NO_MANIFEST = "These figures come from a basis without a fit, so there is no verdict."
-DIAGNOSTIC_WORDS = ("rhat", "r_hat", "ess", "diverg", "accepted", "bfmi", "draws", "chains", "treedepth", "tree_depth")
-DIAGNOSTIC_COLUMNS = ("check", "found")
+VERDICT_BLOCK = "block"
+VERDICT_COLUMNS = {
+    "accepted": ("accepted", 0),
+    "max_rhat": ("largest r-hat", 4),
+    "min_ess_bulk": ("least effective draws", 0),
+    "min_ess_tail": ("in the tails", 0),
+    "divergences": ("divergences", 0),
+    "min_ebfmi": ("least E-BFMI", 2),
+}
+VERDICT_NOTE = (
+    "r-hat compares the chains and is 1 when they agree; effective draws say how much independent information the "
+    "chains hold; divergences are steps at which the sampler failed."
+)
 PAST_LINES = {"outgo": "outgo", "income": "income", "reserve": "reserve", "reserve_months": "reserve in months"}
 PAST_COLUMNS = {"q2.5": "2.5% are below", "q50": "median", "q97.5": "97.5% are below"}
 OPEN = "open"

@@ -62,7 +62,7 @@ def draw(spec: charts.Spec, words: str) -> None:
     columns = {name: [record.get(name) for record in records] for name in dict.fromkeys(k for r in records for k in r)}
     # As an Arrow table the rows reach the browser without a detour through a frame.
     shown = {**spec, "datasets": {charts.ROWS: pa.table(columns)}}
-    st.vega_lite_chart(shown, width="stretch", theme=None, alt=f"{spec['title']}. {texts.WORDS_BELOW}")
+    st.vega_lite_chart(shown, width="stretch", theme=None, alt=f"{charts.title_of(spec)}. {texts.WORDS_BELOW}")
     st.html(f'<p class="unseen">{html.escape(words)}</p>')
 
 
