@@ -2,7 +2,8 @@
 
     python benchmarks/engine.py [--made-up]
 
-One evaluation is a new reform, the whole ledger, quantiles of reserve and reserve months by year, and both chances by year.
+One evaluation is a new reform, the whole ledger, quantiles of reserve and reserve months by year, and both chances by
+year.
 """
 
 from __future__ import annotations

@@ -26,6 +26,19 @@ GENERAL = "lever.general_premium_rate"
 SUPPLEMENTARY = "lever.supplementary_premium_rate"
 
 
+@pytest.fixture(autouse=True)
+def _service_as_shipped(monkeypatch):
+    """What the tests' script and the tests put in the fit's place is taken out again after each test."""
+    monkeypatch.setattr(service, "obtain", service.obtain)
+
+
+@pytest.fixture
+def _no_reference_kept():
+    service.reference.clear()
+    yield
+    service.reference.clear()
+
+
 @pytest.fixture(scope="module")
 def ref():
     return made_up_reference()
@@ -291,21 +304,16 @@ def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
     assert texts.sources_shown(len(found), total) in [c.value for c in app.caption]
 
 
-def test_no_fit_is_one_sentence(monkeypatch):
+@pytest.mark.usefixtures("_no_reference_kept")
+def test_no_fit_is_one_sentence():
     code = (
         "from forecaster.errors import ForecasterError\n"
         "from forecaster_dashboards import main, service\n"
         "def none(pool): raise ForecasterError('no whole fit; make one with: forecaster fit ' + pool)\n"
         "service.obtain = none\n"
-        "service.reference.clear()\n"
         "main.run()\n"
     )
-    kept = service.obtain
-    try:
-        app = AppTest.from_string(code, default_timeout=60).run()
-    finally:
-        service.obtain = kept
-        service.reference.clear()
+    app = AppTest.from_string(code, default_timeout=60).run()
     assert not app.exception
     (said,) = [e.value for e in app.error]
     assert said == f"{texts.NO_FIT} no whole fit; make one with: forecaster fit tw_nhi"
@@ -343,6 +351,7 @@ def test_downloads_are_the_command_lines_tables(ref):
     assert charts.FAN_TITLES.keys() == {"reserve_months", "reserve"}
 
 
+@pytest.mark.usefixtures("_no_reference_kept")
 def test_shipped_script_shows_the_shipped_fit():
     from forecaster.fitted import load_fit
 
