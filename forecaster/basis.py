@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +33,7 @@ class PaymentSizes:
     Parameters
     ----------
     median
-        Value-weighted median payment, TWD nominal of the reference year, shape ``(draw,)``.
+        Value-weighted median payment, currency nominal of the reference year, shape ``(draw,)``.
     spread
         Standard deviation of the log size, shape ``(draw,)``.
     """
@@ -51,9 +51,9 @@ class Basis:
     years
         Projected calendar years, shape ``(year,)``, without gaps.
     opening_reserve
-        Reserve at the end of the year before, TWD bn nominal, stock, shape ``(draw,)``.
+        Reserve at the end of the year before, nominal money, stock, shape ``(draw,)``.
     general_base
-        Amount on which the general premium of all categories and payers is charged, TWD bn nominal a year, flow, at
+        Amount on which the general premium of all categories and payers is charged, nominal money a year, flow, at
         ``reference_dependants``; shape ``(year, draw)``. Premium = rate x base.
     category_mix
         Share of each category in that amount, shape ``(category, draw)``; columns sum to 1.
@@ -62,24 +62,26 @@ class Basis:
     reference_dependants
         Announced average number of dependants at which ``general_base`` is measured, persons.
     supplementary_base
-        Item to the amount charged under the thresholds and ceiling of ``law_thresholds``, TWD bn nominal a year, flow,
+        Item to the amount charged under the thresholds and ceiling of ``law_thresholds``, nominal money a year, flow,
         shape ``(year, draw)``.
     payment_sizes
         Item to its :class:`PaymentSizes`; items without an entry do not respond to thresholds.
     payment_size_index
         Growth of payment sizes since the reference year, 1 there, shape ``(year, draw)``.
     law_thresholds, law_ceiling
-        Thresholds (item to shape ``(year,)``) and ceiling (shape ``(year,)``), TWD, under which ``supplementary_base``
-        holds.
+        Thresholds (item to shape ``(year,)``) and ceiling (shape ``(year,)``), in ones of the currency, under which
+        ``supplementary_base`` holds.
     other_income
-        Line (tobacco surcharge; other) to TWD bn nominal a year, flow, shape ``(year, draw)``.
+        Line (tobacco surcharge; other) to money nominal a year, flow, shape ``(year, draw)``.
     outlay
-        Insurance cost on accrual basis, co-payments already deducted, TWD bn nominal a year, flow, ``(year, draw)``.
+        Insurance cost on accrual basis, co-payments already deducted, nominal money a year, flow, ``(year, draw)``.
     investment_yield
         Yield of the reserve, nominal, a share a year, shape ``(year, draw)``.
     drivers
         Further series shown with the results and not read by the engine (population, need index, GDP), ``(year,
         draw)``.
+    money
+        Unit of all its money, such as ``TWD bn`` or ``EUR m``; empty where a file of assumptions states none.
     label, assumptions
         What it is, and what in it is assumed rather than learnt; shown wherever results are.
 
@@ -106,6 +108,7 @@ class Basis:
     law_ceiling: Array
     drivers: Mapping[str, Array]
     assumptions: tuple[str, ...] = ()
+    money: str = ""
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -154,7 +157,8 @@ class Basis:
             elif not np.isfinite(array).all():
                 yield Fault(name, "NaN or infinity", "finite numbers", "fill or remove the gap where it arises")
             elif stem in {"general_base", "supplementary_base", "outlay", "payment_size_index"} and (array < 0).any():
-                yield Fault(name, f"{array.min():g}", "zero or more", "check the sign and the unit (TWD bn a year)")
+                mend = f"check the sign and the unit ({self.money or 'money'} a year)"
+                yield Fault(name, f"{array.min():g}", "zero or more", mend)
         if n_years and (np.diff(self.years) != 1).any():
             yield Fault("years", "a gap", "consecutive calendar years", "fill the missing years")
         if self.category_mix.ndim == 2 and not np.allclose(self.category_mix.sum(axis=0), 1.0, atol=1e-6):
@@ -162,19 +166,25 @@ class Basis:
 
     @cached_property
     def other_income_total(self) -> Array:
-        """Sum of the other income lines, TWD bn nominal a year, ``(year, draw)``."""
+        """Sum of the other income lines, nominal money a year, ``(year, draw)``."""
         return np.add.reduce([np.zeros_like(self.outlay), *self.other_income.values()])
 
     def supplementary_sum(self, items: tuple[str, ...]) -> Array:
-        """Sum of some items' bases, TWD bn nominal a year, ``(year, draw)``; kept, since levers rarely change it."""
-        if items not in self._sums:
-            self._sums[items] = np.add.reduce(
-                [np.zeros_like(self.outlay), *(self.supplementary_base[i] for i in items)]
-            )
-        return self._sums[items]
+        """Sum of some items' bases, nominal money a year, ``(year, draw)``; kept, since levers rarely change it."""
+
+        def summed() -> Array:
+            return np.add.reduce([np.zeros_like(self.outlay), *(self.supplementary_base[i] for i in items)])
+
+        return self.kept(("supplementary sum", *items), summed)
+
+    def kept(self, key: Hashable, make: Callable[[], Array]) -> Array:
+        """What ``make`` gives, computed once and kept as long as the basis lives: for what no lever changes."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
     @cached_property
-    def _sums(self) -> dict[tuple[str, ...], Array]:
+    def _kept(self) -> dict[Hashable, Array]:
         return {}
 
     @cached_property
@@ -212,9 +222,10 @@ class Basis:
         """The basis labelled for people: ``(draw, year)``, category and item as further axes, units as attributes."""
         import xarray as xr
 
-        money = {"unit": "TWD bn per year", "kind": "flow", "prices": "nominal"}
+        unit = self.money or "money"
+        money = {"unit": f"{unit} per year", "kind": "flow", "prices": "nominal"}
         data = {
-            "opening_reserve": ("draw", self.opening_reserve, {"unit": "TWD bn", "kind": "stock", "prices": "nominal"}),
+            "opening_reserve": ("draw", self.opening_reserve, {"unit": unit, "kind": "stock", "prices": "nominal"}),
             "general_base": (("draw", "year"), self.general_base.T, money),
             "outlay": (("draw", "year"), self.outlay.T, money),
             "investment_yield": (("draw", "year"), self.investment_yield.T, {"unit": "share"}),
@@ -256,7 +267,7 @@ def read_basis(name: str | Path) -> Basis:
             subject, [Fault("the file", str(error), "TOML in UTF-8", "correct the place named")]
         ) from None
     required = {"label", "years", "opening_reserve", "general_base", "outlay", "category_mix", "reference_dependants"}
-    optional = {"supplementary_base", "other_income", "investment_yield", "assumptions", "source", "reform"}
+    optional = {"money", "supplementary_base", "other_income", "investment_yield", "assumptions", "source", "reform"}
     faults = [Fault(key, "nothing", "a value is required", f"add {key!r}") for key in sorted(required - set(raw))]
     faults += [
         Fault(key, "unknown key", ", ".join(sorted(required | optional)), "remove or rename it")
@@ -303,4 +314,5 @@ def _basis_of(raw: Mapping[str, Any], subject: str) -> Basis:
         law_ceiling=np.zeros(years.size),
         drivers={},
         assumptions=tuple(raw.get("assumptions", ())),
+        money=raw.get("money", ""),
     )

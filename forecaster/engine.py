@@ -11,6 +11,7 @@ import numpy as np
 from forecaster.basis import Basis
 from forecaster.policy import Policy
 from forecaster.revenue import Premiums, premium_terms
+from forecaster.rules import yearly_review
 
 Array = np.ndarray
 
@@ -37,7 +38,11 @@ class FundProjection:
     opening, closing
         Reserve at the start and end of the year, stock; negative when the fund borrows.
     premiums
-        Premium income by payer.
+        Premium income by payer, with the rates in force.
+    top_up_owed
+        Government top-up owed for the year, flow; what is paid in the year is the income line ``government_top_up``.
+    limit_binds
+        Whether the yearly review wanted a higher rate than the law allows; all false when there is no review.
     """
 
     years: Array
@@ -46,6 +51,13 @@ class FundProjection:
     opening: Array
     closing: Array
     premiums: Premiums
+    top_up_owed: Array
+    limit_binds: Array
+
+    @property
+    def top_up_receivable(self) -> Array:
+        """Top-up owed by the government and not yet paid at the end of the year, stock."""
+        return np.cumsum(self.top_up_owed - self.income["government_top_up"], axis=0)
 
     @cached_property
     def total_income(self) -> Array:
@@ -104,14 +116,19 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     Premiums *G* and *S* (see :class:`~forecaster.revenue.PremiumTerms`), government top-up *T*, injection *J*,
     earmarked and other income *O*, yield *y*, outlay *C*. A negative reserve bears the same yield as cost of borrowing.
 
-    The top-up keeps the government at its floor of the insurance budget *B* less statutory income *O* (Art. 3) and is
-    accrued in the year it is owed for:
+    The top-up owed keeps the government at its floor of the insurance budget *B* less statutory income *O* (Art. 3):
 
     .. math::
         T_t = \max\left(0,\; \varphi_t (B_t - O_t) - G^{gov}_t\right)
 
+    It is booked in the year it is owed for, or, with ``government_top_up_payment`` at ``year_after``, paid after the
+    year's settlement: the income of *t* then holds :math:`T_{t-1}`, that of the first year its own *T* in place of the
+    one before, which no basis knows.
+
     Under the basis ``income`` the budget is all income of the year, so that :math:`B - O = G + S + T` and
     :math:`T = (\varphi (G + S) - G^{gov}) / (1 - \varphi)`; under ``outlay`` it is the outlay, with nothing set aside.
+
+    The rates are the policy's, or those of the yearly review (:mod:`forecaster.rules`), which differ by draw.
 
     Parameters
     ----------
@@ -134,52 +151,104 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     injection = np.zeros(len(years))
     if policy.has("government_injection"):
         injection = policy.path("government_injection", years)
-    general, supplementary, top_up, earned, outgo = np.empty((5, *shape))
+    paid_later = np.zeros(len(years), dtype=bool)
+    if policy.has("government_top_up_payment"):
+        paid_later = np.array([word == "year_after" for word in policy.word("government_top_up_payment", years)])
+    review = yearly_review(policy, years)
+    # One column serves all draws unless a review gives each its own rate.
+    width = shape[1] if review.on.any() else 1
+    rate, q = (np.repeat(path[:, None], width, axis=1) for path in (terms.rate, terms.supplementary_rate))
+    binds = np.zeros(rate.shape, dtype=bool)
+    general, supplementary, owed, earned, outgo = np.empty((5, *shape))
     reserves = np.empty((shape[0] + 1, shape[1]))
     reserves[0] = basis.opening_reserve
+    top_up = np.empty(shape) if paid_later.any() else owed
     _ledger(
-        terms.rate,
+        rate,
         basis.general_base,
         sum(terms.weights.values()),
         terms.weights["government"] + terms.state_employer,
-        terms.supplementary_rate,
+        q,
         terms.charged["insured"],
         terms.charged["employer"],
         terms.state_part,
         floor,
         on_income,
+        paid_later,
         basis.other_income_total,
         injection,
         basis.outlay,
         outlay_factor(basis, policy),
         basis.investment_yield,
+        review.on,
+        review.low,
+        review.high,
+        review.target,
+        review.years,
+        review.limit,
         general,
         supplementary,
+        owed,
         top_up,
         earned,
         outgo,
         reserves,
+        binds,
     )
     injected = np.broadcast_to(injection[:, None], shape)
     lines = (general, supplementary, top_up, injected, basis.other_income_total, earned)
     income: dict[str, Array] = dict(zip(INCOME_LINES, lines, strict=True))
-    return FundProjection(years, income, outgo, reserves[:-1], reserves[1:], Premiums(basis, terms))
+    premiums = Premiums(basis, terms, rate, q)
+    binding = np.broadcast_to(binds, shape)
+    return FundProjection(years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding)
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _reviewed_rate(rate, months, outgo, deficit, responding, low, high, target, years):  # type: ignore[no-untyped-def]
+    """Rate of the next year before the legal limit, from last year's rate and state of the fund; all scalars."""
+    if low <= months <= high:
+        return rate
+    wanted = rate * (1.0 + (deficit + (target - months) * outgo / 12.0 / years) / responding)
+    wanted = np.ceil(wanted / 1e-4 - 1e-9) * 1e-4
+    return max(wanted, rate) if months < low else max(0.0, min(wanted, rate))
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _ledger(  # type: ignore[no-untyped-def]  # one pass; every argument is an array of the equation above
     rate, base, weight, weight_government, q, charged_insured, charged_employer, state_part, floor, on_income,
-    other, injection, outlay, factor, investment_yield, general, supplementary, top_up, earned, outgo, reserves,
+    paid_later, other, injection, outlay, factor, investment_yield, review, low, high, target, return_years, limit,
+    general, supplementary, owed, top_up, earned, outgo, reserves, binds,
 ):  # fmt: skip
     n_years, n_draws = outlay.shape
+    by_draw = rate.shape[1] > 1
     for t in range(n_years):
         w, v = min(t, weight.shape[0] - 1), min(t, weight_government.shape[0] - 1)
         z = min(t, charged_insured.shape[0] - 1)
+        if review[t]:
+            for d in range(n_draws):
+                before = rate[t - 1, d]
+                premium = general[t - 1, d] + supplementary[t - 1, d]
+                deficit = outgo[t - 1, d] - premium - owed[t - 1, d] - other[t - 1, d]
+                responding = premium
+                if owed[t - 1, d] > 0.0:
+                    # The top-up grows with premiums; measured on outlay it shrinks by what the government pays more.
+                    responding = premium + owed[t - 1, d]
+                    if not on_income[t - 1]:
+                        responding = premium + owed[t - 1, d] - floor[t - 1] * (outgo[t - 1, d] - other[t - 1, d])
+                months = reserves[t, d] / outgo[t - 1, d] * 12.0
+                wanted = _reviewed_rate(
+                    before, months, outgo[t - 1, d], deficit, responding, low[t], high[t], target[t], return_years[t]
+                )
+                binds[t, d] = wanted > limit + 1e-12
+                rate[t, d] = min(wanted, limit)
+                q[t, d] = q[t - 1, d] if before == 0.0 else np.round(q[t - 1, d] * rate[t, d] / before * 1e4) / 1e4
         for d in range(n_draws):
-            assessed = rate[t] * base[t, d]
-            by_employer = q[t] * charged_employer[z, d]
+            r = rate[t, d if by_draw else 0]
+            s = q[t, d if by_draw else 0]
+            assessed = r * base[t, d]
+            by_employer = s * charged_employer[z, d]
             general[t, d] = assessed * weight[w, d]
-            supplementary[t, d] = q[t] * charged_insured[z, d] + by_employer
+            supplementary[t, d] = s * charged_insured[z, d] + by_employer
             outgo[t, d] = outlay[t, d] * factor[t]
             premium = general[t, d] + supplementary[t, d]
             government = assessed * weight_government[v, d] + by_employer * state_part[d]
@@ -187,7 +256,8 @@ def _ledger(  # type: ignore[no-untyped-def]  # one pass; every argument is an a
                 gap = (floor[t] * premium - government) / (1.0 - floor[t])
             else:
                 gap = floor[t] * (outgo[t, d] - other[t, d]) - government
-            top_up[t, d] = max(0.0, gap)
+            owed[t, d] = max(0.0, gap)
+            top_up[t, d] = owed[max(0, t - 1), d] if paid_later[t] else owed[t, d]
             flow = premium + top_up[t, d] + injection[t] + other[t, d] - outgo[t, d]
             earned[t, d] = investment_yield[t, d] * (reserves[t, d] + 0.5 * flow)
             reserves[t + 1, d] = reserves[t, d] + flow + earned[t, d]

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numba
 import numpy as np
 from scipy.special import ndtr
 
 from forecaster.basis import Basis, PaymentSizes
-from forecaster.policy import Policy
+from forecaster.errors import ForecasterError
+from forecaster.policy import Policy, Reform
 from forecaster.schemes import PAYERS
 
 Array = np.ndarray
@@ -54,8 +56,10 @@ class PremiumTerms:
 def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     """Rates, payers' weights and charged bases under a policy."""
     categories = basis.categories
+    grown = grading_factor(basis, policy)
     weights = {
-        payer: payer_weights(policy, categories, basis.years, basis.reference_dependants, payer) for payer in PAYERS
+        payer: grown * payer_weights(policy, categories, basis.years, basis.reference_dependants, payer)
+        for payer in PAYERS
     }
     of_state = category_flags(policy, categories, "employer_is_government")
     with_employer = category_flags(policy, categories, "announced_dependants") @ basis.category_mix
@@ -64,6 +68,7 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     if basis.supplementary_base:
         supplementary_rate = policy.path("supplementary_premium_rate", basis.years)
         charged = {payer: _charged_base(basis, policy, payer) for payer in charged}
+        charged["insured"] = charged["insured"] * settlement_factor(basis, policy)
     return PremiumTerms(
         rate=policy.path("general_premium_rate", basis.years),
         weights={payer: _mixed(weights[payer], basis.category_mix) for payer in PAYERS},
@@ -74,29 +79,76 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     )
 
 
+def grading_factor(basis: Basis, policy: Policy) -> Array:
+    r"""What another highest step of the grading table makes of all general premiums, ``(year or 1, 1)``.
+
+    Above the highest step the insured amounts are taken to have a Pareto tail with exponent *a*, so that a rise from
+    *c* to *c'* gains :math:`c^{1-a} - c'^{1-a}` in some unit. The official effect *Y* of the law's last rise, taken at
+    the level of the first projected year, sets the unit. All payers' premiums move alike, and the tail's share of the
+    base stays as it is: wages that outgrow the table are not modelled, nor the payroll gap that a higher step closes.
+    """
+    law = policy.reform(Reform())
+    if not policy.has("grading_step_yield"):
+        return np.ones((1, 1))
+    now, before = (p.path("grading_ceiling", basis.years) for p in (policy, law))
+    worth, exponent = (policy.path(name, basis.years) for name in ("grading_step_yield", "grading_tail_exponent"))
+    if np.array_equal(now, before):
+        return np.ones((1, 1))
+    steps = [step for _, step in law.dated("grading_ceiling")]
+    if len(steps) < 2:
+        raise ForecasterError(
+            f"{policy.scheme.id}: grading_step_yield is the gain of the last rise of grading_ceiling, but there is one "
+            "value only; give the step before it as well"
+        )
+    low, high = steps[-2:]
+
+    def tail(step: Array | float) -> Array:
+        return np.asarray(step) ** (1.0 - exponent)
+
+    premium = law.path("general_premium_rate", basis.years)[0] * basis.general_base[0].mean()
+    return (1.0 + worth / premium * (tail(before) - tail(now)) / (tail(low) - tail(high)))[:, None]
+
+
+def settlement_factor(basis: Basis, policy: Policy) -> Array:
+    """What yearly settlement makes of the insured's supplementary base, from its gain at the first year's level."""
+    if not policy.has("supplementary_settlement_yield"):
+        return np.ones((1, 1))
+    gain = policy.path("supplementary_settlement_yield", basis.years)
+    items = tuple(k for k in basis.supplementary_base if policy.scheme.supplementary_items[k].payer == "insured")
+    if not gain.any() or not items:
+        return np.ones((1, 1))
+    rate = policy.reform(Reform()).path("supplementary_premium_rate", basis.years)[0]
+    return (1.0 + gain / (rate * basis.supplementary_sum(items)[0].mean()))[:, None]
+
+
 @dataclass(frozen=True)
 class Premiums:
-    """Premium income by payer, TWD bn nominal a year, flow; arrays ``(year, draw)``, computed when asked for."""
+    """Premium income by payer, TWD bn nominal a year, flow; arrays ``(year, draw)``, computed when asked for.
+
+    ``rate`` and ``supplementary_rate`` are the rates in force, ``(year, 1)``; ``(year, draw)`` where a rule sets them.
+    """
 
     basis: Basis
     terms: PremiumTerms
+    rate: Array
+    supplementary_rate: Array
 
     @cached_property
     def general(self) -> dict[str, Array]:
         """General premium by payer, the state as employer under ``employer``."""
-        assessed = self.terms.rate[:, None] * self.basis.general_base
+        assessed = self.rate * self.basis.general_base
         return {payer: assessed * weight for payer, weight in self.terms.weights.items()}
 
     @cached_property
     def supplementary(self) -> dict[str, Array]:
         """Supplementary premium by payer, the state as employer under ``employer``."""
-        rate = np.broadcast_to(self.terms.supplementary_rate[:, None], self.basis.outlay.shape)
+        rate = np.broadcast_to(self.supplementary_rate, self.basis.outlay.shape)
         return {payer: rate * base for payer, base in self.terms.charged.items()}
 
     @cached_property
     def government_as_employer(self) -> Array:
         """What the state pays as employer, general and supplementary; it counts towards its floor (Rules Art. 45)."""
-        assessed = self.terms.rate[:, None] * self.basis.general_base
+        assessed = self.rate * self.basis.general_base
         return assessed * self.terms.state_employer + self.supplementary["employer"] * self.terms.state_part
 
     @property
@@ -129,9 +181,9 @@ def payer_weights(
     29).
     """
     weights = np.stack([policy.path(f"premium_share.{c}.{payer}", years) for c in categories], axis=1)
-    if payer != "insured":
+    announced = category_flags(policy, categories, "announced_dependants")
+    if payer != "insured" and announced.any():
         dependants = (1.0 + policy.path("average_dependants", years)) / (1.0 + reference_dependants)
-        announced = category_flags(policy, categories, "announced_dependants")
         weights = weights * (1.0 + announced * (dependants[:, None] - 1.0))
     # One row serves all years when the law does not change, which spares most of the work below.
     return weights[:1] if (weights == weights[0]).all() else weights
@@ -142,17 +194,46 @@ def _charged_base(basis: Basis, policy: Policy, payer: str) -> Array:
     items = tuple(k for k in basis.supplementary_base if policy.scheme.supplementary_items[k].payer == payer)
     total = basis.supplementary_sum(items)
     ceiling = policy.path("supplementary_ceiling", basis.years)
+    # Items of the same payment sizes and thresholds respond alike, so their bases move together.
+    alike: dict[tuple[int, bytes, bytes], list[str]] = {}
     for item in (i for i in items if i in basis.payment_sizes):
-        threshold = policy.path(f"supplementary_threshold.{item}", basis.years)
-        law = basis.law_thresholds[item]
-        moved = (threshold != law) | (ceiling != basis.law_ceiling)
-        if moved.any():
-            sizes, index = basis.payment_sizes[item], basis.payment_size_index[moved]
-            now = charged_share(sizes, index, threshold[moved][:, None], ceiling[moved][:, None])
-            before = charged_share(sizes, index, law[moved][:, None], basis.law_ceiling[moved][:, None])
-            total = total.copy()
-            total[moved] += basis.supplementary_base[item][moved] * (now / before - 1.0)
+        threshold, law = policy.path(f"supplementary_threshold.{item}", basis.years), basis.law_thresholds[item]
+        if (threshold != law).any() or (ceiling != basis.law_ceiling).any():
+            alike.setdefault((id(basis.payment_sizes[item]), threshold.tobytes(), law.tobytes()), []).append(item)
+    excess: dict[int, Array] = {}
+    for (sizes, _, _), group in alike.items():
+        if sizes not in excess:
+            excess[sizes] = _excess(basis, basis.payment_sizes[group[0]], ceiling)
+        threshold = policy.path(f"supplementary_threshold.{group[0]}", basis.years)
+        above, before = _above(basis, group[0], threshold)
+        total = _responding(total, basis.supplementary_sum(tuple(group)), above, excess[sizes], before)
     return total
+
+
+def _above(basis: Basis, item: str, threshold: Array) -> tuple[Array, Array]:
+    """Share of an item's value at or above a threshold, and the share charged by law, which is kept with the basis."""
+    sizes, law = basis.payment_sizes[item], basis.law_thresholds[item]
+    key = (id(sizes), law.tobytes())
+    by_law = basis.kept(("above", *key), lambda: _value_above(_log_index(basis), sizes.median, sizes.spread, law))
+    before = basis.kept(("charged", *key), lambda: by_law - _excess(basis, sizes, basis.law_ceiling))
+    if np.array_equal(threshold, law):
+        return by_law, before
+    return _value_above(_log_index(basis), sizes.median, sizes.spread, threshold), before
+
+
+def _excess(basis: Basis, sizes: PaymentSizes, ceiling: Array) -> Array:
+    """Share of value over a ceiling; the law's own is kept with the basis."""
+
+    def over(at: Array) -> Array:
+        return _excess_above(basis.payment_size_index, _log_index(basis), sizes.median, sizes.spread, at)
+
+    if np.array_equal(ceiling, basis.law_ceiling):
+        return basis.kept(("excess", id(sizes)), lambda: over(basis.law_ceiling))
+    return over(ceiling)
+
+
+def _log_index(basis: Basis) -> Array:
+    return basis.kept("log of payment_size_index", lambda: np.log(basis.payment_size_index))
 
 
 def charged_share(sizes: PaymentSizes, index: Array, threshold: Array, ceiling: Array) -> Array:
@@ -163,20 +244,76 @@ def charged_share(sizes: PaymentSizes, index: Array, threshold: Array, ceiling: 
     :math:`x\,\bar N(x) = \Phi((\ln M - s^2 - \ln x)/s)\,e^{\ln x - \ln M + s^2/2}` of it, so
 
     .. math::
-        \Lambda = \bar V(\theta) - \bar V(c) + c\,\bar N(c)
+        \Lambda = \bar V(\theta) - \left(\bar V(c) - c\,\bar N(c)\right)
+
+    The normal distribution function is read from a table, which moves the share by less than 1e-10.
 
     Parameters
     ----------
     index
         Growth of sizes since the reference year, ``(year, draw)``.
     threshold, ceiling
-        TWD, broadcastable to ``(year, draw)``.
+        TWD, shape ``(year,)``.
     """
-    log_median = np.log(sizes.median * index)
-    spread = sizes.spread
-    # A threshold of zero charges everything; the floor keeps its logarithm finite and changes nothing.
-    value_above_threshold = ndtr((log_median - np.log(np.maximum(threshold, 1e-3))) / spread)
-    value_above_ceiling = ndtr((log_median - np.log(ceiling)) / spread)
-    count_above_ceiling = ndtr((log_median - spread**2 - np.log(ceiling)) / spread)
-    capped = np.exp(np.log(ceiling) - log_median + spread**2 / 2) * count_above_ceiling
-    return value_above_threshold - value_above_ceiling + capped
+    log_index = np.log(index)
+    above = _value_above(log_index, sizes.median, sizes.spread, threshold)
+    return above - _excess_above(index, log_index, sizes.median, sizes.spread, ceiling)
+
+
+# The normal distribution function and its density on a grid: the kernels expand the function around the nearest point,
+# where SciPy's would take most of a lever's time. The error is under 1e-12, in the lower tail relative to the value.
+_LOWEST, _HIGHEST, _PER_UNIT = -20.0, 8.5, 128
+_GRID = np.arange(_LOWEST, _HIGHEST + 1.0 / _PER_UNIT, 1.0 / _PER_UNIT)
+_NORMAL = ndtr(_GRID)
+_DENSITY = np.exp(-0.5 * _GRID**2) / np.sqrt(2.0 * np.pi)
+# Where the law charges less of the payments than this, an item's base says nothing about the rest of them: the response
+# to another threshold is then measured against this share, lest a vanishing one blow it up.
+LEAST_CHARGED = 0.01
+
+
+@numba.njit(cache=True, inline="always")
+def _normal(z):  # type: ignore[no-untyped-def]
+    x = min(max(z, _LOWEST), _HIGHEST)
+    i = int((x - _LOWEST) * _PER_UNIT + 0.5)
+    a = _LOWEST + i / _PER_UNIT
+    h = x - a
+    series = 1.0 - h * (a / 2.0 - h * ((a * a - 1.0) / 6.0 - h * a * (a * a - 3.0) / 24.0))
+    return _NORMAL[i] + _DENSITY[i] * h * series
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _value_above(log_index, median, spread, size):  # type: ignore[no-untyped-def]
+    """Share of value in payments of at least that size, ``(year, draw)``."""
+    result = np.empty(log_index.shape)
+    log_median, scale = np.log(median), 1.0 / spread
+    for t in range(log_index.shape[0]):
+        # A threshold of zero charges everything; the floor keeps its logarithm finite and changes nothing.
+        log_size = np.log(max(size[t], 1e-3))
+        for d in range(log_index.shape[1]):
+            result[t, d] = _normal((log_median[d] + log_index[t, d] - log_size) * scale[d])
+    return result
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _excess_above(index, log_index, median, spread, size):  # type: ignore[no-untyped-def]
+    """Share of value that lies above that size within payments that exceed it, ``(year, draw)``."""
+    result = np.empty(index.shape)
+    log_median, scale, per_unit = np.log(median), 1.0 / spread, np.exp(0.5 * spread**2) / median
+    for t in range(index.shape[0]):
+        log_size = np.log(size[t])
+        for d in range(index.shape[1]):
+            z = (log_median[d] + log_index[t, d] - log_size) * scale[d]
+            counted = size[t] * per_unit[d] / index[t, d] * _normal(z - spread[d])
+            result[t, d] = _normal(z) - counted
+    return result
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _responding(total, base, above, excess, before):  # type: ignore[no-untyped-def]
+    """Total with some items' base grown from the share charged before to that charged now, ``(year, draw)``."""
+    result = np.empty(total.shape)
+    for t in range(total.shape[0]):
+        for d in range(total.shape[1]):
+            grown = (above[t, d] - excess[t, d] - before[t, d]) / max(before[t, d], LEAST_CHARGED)
+            result[t, d] = total[t, d] + base[t, d] * grown
+    return result

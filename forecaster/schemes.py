@@ -8,11 +8,12 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -58,8 +59,12 @@ class Scheme(BaseModel):
         Name of this law and of the pool it belongs to, for example ``tw_nhi_2g`` and ``tw_nhi``.
     start, end
         First and last day on which it holds; ``end`` is absent for the law in force.
+    unit
+        In which its money is counted: thousand millions (``bn``), millions (``m``), thousands, or ones.
     parameters
         Name to :class:`~forecaster.parameters.Parameter`.
+    content_hash, path
+        SHA-256 of the file, and where it lies.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -69,6 +74,7 @@ class Scheme(BaseModel):
     label: str
     place: str
     currency: str
+    unit: Literal["bn", "m", "thousand", "one"] = "bn"
     start: dt.date = Field(alias="from")
     end: dt.date | None = Field(default=None, alias="to")
     description: str
@@ -76,6 +82,12 @@ class Scheme(BaseModel):
     supplementary_items: Mapping[str, Item] = Field(default_factory=dict)
     parameters: Mapping[str, Parameter]
     content_hash: str = ""
+    path: Path = Path()
+
+    @property
+    def money(self) -> str:
+        """Unit of all money, nominal, such as ``TWD bn``."""
+        return self.currency if self.unit == "one" else f"{self.currency} {self.unit}"
 
     def parameter(self, name: str) -> Parameter:
         """Parameter of that name; a wrong name is answered with the nearest ones."""
@@ -95,13 +107,26 @@ def scheme_ids() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (data_dir() / "schemes").glob("*.toml")))
 
 
-def load_scheme(name: str | Path) -> Scheme:
+def scheme_path(name: str | Path) -> Path:
+    """File of a shipped scheme's name, or the path itself."""
+    return Path(name) if str(name).endswith(".toml") else data_dir() / "schemes" / f"{name}.toml"
+
+
+def load_scheme(
+    name: str | Path,
+    given: Mapping[str, Any] | None = None,
+    values: Mapping[str, list[dict[str, Any]]] | None = None,
+) -> Scheme:
     """Read and check a scheme file.
 
     Parameters
     ----------
     name
         Name of a shipped scheme, or path of a TOML file.
+    given
+        Keys of the file that stand elsewhere and may not be stated twice.
+    values
+        Parameter to its dated values, where the file leaves them out.
 
     Raises
     ------
@@ -111,7 +136,7 @@ def load_scheme(name: str | Path) -> Scheme:
     ForecasterError
         When there is no such scheme.
     """
-    path = Path(name) if str(name).endswith(".toml") else data_dir() / "schemes" / f"{name}.toml"
+    path = scheme_path(name)
     if not path.is_file():
         near = difflib.get_close_matches(str(name), scheme_ids(), n=3, cutoff=0.3)
         raise ForecasterError(
@@ -125,20 +150,36 @@ def load_scheme(name: str | Path) -> Scheme:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         fault = Fault("the file", str(error), "TOML 1.0 in UTF-8", "correct the file at the place named")
         raise FaultyInput(subject, [fault]) from None
+    twice = [
+        Fault(key, repr(raw[key]), "nothing: it stands in pool.toml", f"remove {key!r}")
+        for key in given or {}
+        if key in raw
+    ]
+    if twice:
+        raise FaultyInput(subject, twice)
+    for key, dated in (values or {}).items():
+        parameter = raw.get("parameters", {}).get(key, {})
+        if isinstance(parameter, dict) and parameter and "values" not in parameter:
+            parameter["values"] = dated
+    raw |= given or {}
+    if given or values:
+        content += json.dumps([given, values], sort_keys=True, default=str).encode()
     try:
-        scheme = Scheme.model_validate({**raw, "content_hash": hashlib.sha256(content).hexdigest()}, strict=False)
+        own = {"content_hash": hashlib.sha256(content).hexdigest(), "path": path}
+        scheme = Scheme.model_validate({**raw, **own}, strict=False)
     except ValidationError as error:
-        raise FaultyInput(subject, [_from_pydantic(item) for item in error.errors()]) from None
+        raise FaultyInput(subject, [pydantic_fault(item) for item in error.errors()]) from None
     faults = [*_value_faults(scheme), *_share_faults(scheme), *_tie_faults(scheme)]
     if faults:
         raise FaultyInput(subject, faults)
     return scheme
 
 
-def _from_pydantic(item: Any) -> Fault:
+def pydantic_fault(item: Any, guide: str = "docs/schemes.md") -> Fault:
+    """A fault that pydantic found, in this project's words; ``guide`` names the page that lists the keys."""
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
-        return Fault(where, f"unknown key {item['loc'][-1]!r}", "the keys in docs/schemes.md", "remove or rename it")
+        return Fault(where, f"unknown key {item['loc'][-1]!r}", f"the keys in {guide}", "remove or rename it")
     if item["type"] == "missing":
         return Fault(where, "nothing", "a value is required here", f"add {item['loc'][-1]!r}")
     return Fault(where, repr(item["input"])[:80], item["msg"], "correct the value")

@@ -84,6 +84,11 @@ def below_months(projection: FundProjection, months: float) -> YearDistribution:
     return _distribution(projection.reserve_months < months, projection.years)
 
 
+def limit_binds(projection: FundProjection) -> YearDistribution:
+    """First year in which the yearly review wants a higher general rate than the law allows (Art. 18)."""
+    return _distribution(projection.limit_binds, projection.years)
+
+
 def first_deficit(projection: FundProjection) -> YearDistribution:
     """First year whose outgo exceeds its income."""
     return _distribution(projection.balance < 0.0, projection.years)
@@ -102,10 +107,9 @@ def pay_as_you_go_rate(basis: Basis, policy: Policy, projection: FundProjection)
     :math:`r^* = r\,(C - O)/(P + T)`. Where the floor is measured on outlay and binds, the government's total is fixed:
     :math:`r^* = r\,(C - O)(1-\varphi)/(P - G^{gov})`, unless the government's own shares then exceed the floor.
     """
-    rate = policy.path("general_premium_rate", basis.years)[:, None]
     paid = projection.premiums
     need = projection.outgo - projection.income["earmarked_and_other"]
-    scale = need / (paid.total + projection.income["government_top_up"])
+    scale = need / (paid.total + projection.top_up_owed)
     if policy.has("government_floor_share"):
         words = policy.word("government_floor_basis", basis.years)
         on_outlay = np.array([word == "outlay" for word in words])[:, None]
@@ -114,4 +118,4 @@ def pay_as_you_go_rate(basis: Basis, policy: Policy, projection: FundProjection)
             fixed = need * (1.0 - floor) / (paid.total - paid.government)
             binding = fixed * paid.government <= floor * need
             scale = np.where(on_outlay, np.where(binding, fixed, need / paid.total), scale)
-    return rate * scale
+    return paid.rate * scale

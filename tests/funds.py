@@ -23,6 +23,9 @@ def random_basis(n_draws: int = 200, n_years: int = 30, seed: int = 0, first_yea
     def growing(level: float, sd: float = 0.02) -> np.ndarray:
         return level * np.exp(np.cumsum(rng.normal(0.03, sd, (n_years, n_draws)), axis=0))
 
+    # One object for the items but part-time wages, as a fit leaves it.
+    wide = PaymentSizes(np.full(n_draws, 1e5), np.full(n_draws, 2.2))
+    part_time = PaymentSizes(np.full(n_draws, 1e5), np.full(n_draws, 2.2))
     thresholds = {k: policy.path(f"supplementary_threshold.{k}", years) for k in THRESHOLD_ITEMS}
     return Basis(
         label="made-up fund of tests",
@@ -36,7 +39,7 @@ def random_basis(n_draws: int = 200, n_years: int = 30, seed: int = 0, first_yea
         other_income={"tobacco": growing(13.0), "miscellaneous": growing(4.0)},
         outlay=growing(880.0),
         investment_yield=np.full((n_years, n_draws), 0.01),
-        payment_sizes={k: PaymentSizes(np.full(n_draws, 1e5), np.full(n_draws, 2.2)) for k in THRESHOLD_ITEMS},
+        payment_sizes={k: part_time if k == "part_time" else wide for k in THRESHOLD_ITEMS},
         payment_size_index=growing(1.5),
         law_thresholds=thresholds,
         law_ceiling=policy.path("supplementary_ceiling", years),

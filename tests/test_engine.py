@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 
 from forecaster.basis import Basis, PaymentSizes, read_basis
 from forecaster.engine import project
 from forecaster.errors import FaultyInput
 from forecaster.policy import Policy, Reform
-from forecaster.revenue import charged_share
+from forecaster.revenue import LEAST_CHARGED, charged_share, premium_terms
 from forecaster.schemes import load_scheme
 from funds import THRESHOLD_ITEMS, random_basis
 
@@ -28,6 +29,8 @@ EVERY_LEVER = (
     "budget_growth_adjustment=0.004@2028-01-01",
     "copayment_reform_yield=6@2027-01-01",
     "supplementary_threshold.dividends=5000@2027-01-01",
+    "grading_ceiling=400000@2027-01-01",
+    "supplementary_settlement_yield=10@2027-01-01",
     "premium_share.c2.insured=0.5@2027-01-01",
     "premium_share.c2.government=0.5@2027-01-01",
 )
@@ -164,7 +167,7 @@ def test_charged_share_agrees_with_a_million_payments() -> None:
     payments = rng.lognormal(np.log(median) - spread**2, spread, 2_000_000)
     charged = np.where(payments >= 20000.0, np.minimum(payments, 1e6), 0.0)
     sizes = PaymentSizes(np.array([median]), np.array([spread]))
-    expected = charged_share(sizes, np.ones((1, 1)), np.array([[20000.0]]), np.array([[1e6]]))[0, 0]
+    expected = charged_share(sizes, np.ones((1, 1)), np.array([20000.0]), np.array([1e6]))[0, 0]
     error = charged.std() / payments.mean() / np.sqrt(len(payments))
     assert abs(charged.mean() / payments.mean() - expected) < 5 * error
 
@@ -178,8 +181,116 @@ def test_charged_share_agrees_with_a_million_payments() -> None:
 def test_a_higher_threshold_never_charges_more(thresholds: list[float], median: float, spread: float) -> None:
     sizes = PaymentSizes(np.array([median]), np.array([spread]))
     one = np.ones((1, 1))
-    low, high = (charged_share(sizes, one, np.array([[x]]), np.array([[1e7]]))[0, 0] for x in thresholds)
+    low, high = (charged_share(sizes, one, np.array([x]), np.array([1e7]))[0, 0] for x in thresholds)
     assert -1e-9 <= high <= low + 1e-12 <= 1.0 + 1e-9
+
+
+def test_the_grading_ceiling_gives_the_official_effects() -> None:
+    """Bn a year at the first projected year's level: 3.3 for the rise of 2025; officially 1.7 for that of 2022."""
+    basis = random_basis(40, 6)
+    law = project(basis, LAW).income["general_premium"]
+    level = law.mean(axis=1) / (0.0517 * basis.general_base[0].mean())
+
+    def lost(step: float) -> np.ndarray:
+        lower = project(basis, LAW.reform(Reform.parse([f"grading_ceiling={step}@2026-01-01"]))).income
+        return (law - lower["general_premium"]).mean(axis=1) / level
+
+    assert lost(219500.0) == pytest.approx(np.full(6, 3.3), rel=1e-9)
+    # 3.3 x (182,000^-0.5 - 219,500^-0.5) / (219,500^-0.5 - 313,000^-0.5); official at the wages of 2022: 1.7.
+    earlier = lost(182000.0) - lost(219500.0)
+    assert earlier == pytest.approx(np.full(6, 1.994), abs=1e-3)
+    assert abs(earlier[0] / 1.7 - 1.0) < 0.3
+    more = project(basis, LAW.reform(Reform.parse(["grading_ceiling=400000@2027-01-01"]))).income["general_premium"]
+    assert (more[1:] > law[1:]).all()
+    assert np.array_equal(more[0], law[0])
+
+
+@pytest.mark.parametrize("gain", [10.0, 20.0])
+def test_yearly_settlement_gains_what_is_said_and_then_grows_with_its_base(gain: float) -> None:
+    basis = random_basis(40, 6)
+    policy = LAW.reform(Reform.parse([f"supplementary_settlement_yield={gain}@2026-01-01"]))
+    more = project(basis, policy).premiums.supplementary
+    law = project(basis, LAW).premiums.supplementary
+    gained = (more["insured"] - law["insured"]).mean(axis=1)
+    assert gained[0] == pytest.approx(gain)
+    assert gained[-1] / gain == pytest.approx(law["insured"][-1].mean() / law["insured"][0].mean())
+    assert np.array_equal(more["employer"], law["employer"])
+
+
+def by_scipy(sizes: PaymentSizes, index: np.ndarray, threshold: np.ndarray, ceiling: np.ndarray) -> np.ndarray:
+    """The share charged by the formula of :func:`charged_share`, SciPy's normal distribution function in it."""
+    log_median, spread = np.log(sizes.median * index), sizes.spread
+    above, at_ceiling = (np.log(x)[:, None] for x in (np.maximum(threshold, 1e-3), ceiling))
+    counted = np.exp(at_ceiling - log_median + spread**2 / 2) * ndtr((log_median - spread**2 - at_ceiling) / spread)
+    return ndtr((log_median - above) / spread) - ndtr((log_median - at_ceiling) / spread) + counted
+
+
+def test_the_share_charged_is_that_of_the_exact_distribution_function() -> None:
+    rng = np.random.default_rng(4)
+    sizes = PaymentSizes(np.exp(rng.uniform(np.log(3e3), np.log(3e6), 400)), rng.uniform(0.2, 3.5, 400))
+    index = np.exp(rng.normal(0.5, 1.0, (6, 400)))
+    threshold, ceiling = np.array([0.0, 1e3, 5e3, 2e4, 3e4, 1e6]), np.array([1e6, 1e7, 1e7, 5e7, 1e9, 1e12])
+    found = charged_share(sizes, index, threshold, ceiling)
+    assert np.abs(found - by_scipy(sizes, index, threshold, ceiling)).max() < 5e-12
+
+
+def test_a_policys_charged_base_is_the_laws_times_the_ratio_of_shares() -> None:
+    """What is kept with the basis and shared between items gives what each item alone would."""
+    basis = random_basis(30, 8, seed=6)
+    settings_ = ["supplementary_threshold.rent=5000@2028-07-01", "supplementary_threshold.part_time=9000@2029-01-01"]
+    for ceiling in ([], ["supplementary_ceiling=50000000@2027-01-01"]):
+        policy = LAW.reform(Reform.parse([*settings_, *ceiling]))
+        cap = policy.path("supplementary_ceiling", basis.years)
+        expected = basis.supplementary_base["bonus"].copy()
+        for item in THRESHOLD_ITEMS:
+            sizes, index = basis.payment_sizes[item], basis.payment_size_index
+            now = by_scipy(sizes, index, policy.path(f"supplementary_threshold.{item}", basis.years), cap)
+            before = by_scipy(sizes, index, basis.law_thresholds[item], basis.law_ceiling)
+            expected += basis.supplementary_base[item] * now / before
+        for _ in range(2):  # computed, then from what is kept
+            assert premium_terms(basis, policy).charged["insured"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_draw_whose_law_charges_next_to_nothing_does_not_blow_up() -> None:
+    """Where payments shrink until the law charges next to none of them, a lower threshold must not divide by that."""
+    basis = random_basis(4, 3)
+    tiny = replace(basis, payment_size_index=np.full((3, 4), 1e-5))
+    policy = LAW.reform(Reform.parse(["supplementary_threshold.fees=0@2027-01-01"]))
+    more = premium_terms(tiny, policy).charged["insured"] - premium_terms(tiny, LAW).charged["insured"]
+    assert more[1:] == pytest.approx(basis.supplementary_base["fees"][1:] / LEAST_CHARGED, rel=2e-3)
+
+
+@given(rates=st.lists(st.floats(0.0, 0.06), min_size=2, max_size=2).map(sorted), seed=st.integers(0, 20))
+@settings(max_examples=40, deadline=None)
+@pytest.mark.parametrize("floor_basis", ["income", "outlay"])
+def test_a_higher_rate_never_lowers_the_reserve_in_any_draw(floor_basis: str, rates: list[float], seed: int) -> None:
+    basis = random_basis(40, 12, seed=seed)
+    low, high = (
+        project(
+            basis,
+            LAW.reform(
+                Reform.parse(
+                    [f"government_floor_basis={floor_basis}@2026-01-01", f"general_premium_rate={rate}@2027-01-01"]
+                )
+            ),
+        ).closing
+        for rate in rates
+    )
+    assert (high >= low - 1e-9).all()
+
+
+@given(
+    item=st.sampled_from(THRESHOLD_ITEMS),
+    thresholds=st.lists(st.floats(0.0, 1e6), min_size=2, max_size=2).map(sorted),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_higher_threshold_never_raises_supplementary_income(item: str, thresholds: list[float]) -> None:
+    basis = random_basis(40, 6, seed=1)
+    low, high = (
+        project(basis, LAW.reform(Reform.parse([f"supplementary_threshold.{item}={x}@2027-01-01"]))).income
+        for x in thresholds
+    )
+    assert (high["supplementary_premium"] <= low["supplementary_premium"] + 1e-9).all()
 
 
 def test_a_lower_threshold_raises_only_its_own_items() -> None:

@@ -1,7 +1,8 @@
-"""``forecaster solve``: the general premium rate that keeps a wanted reserve."""
+"""``forecaster solve``: the general premium rate, or any other lever, that keeps a wanted reserve."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from forecaster.cli.shared import (
     months_word,
     print_json,
     read_given,
+    read_law,
     read_reform,
 )
 from forecaster.errors import ForecasterError
@@ -39,6 +41,13 @@ def solve(
         str | None,
         typer.Option("--start", metavar="DATE", help="Day from which the rate holds; the second projected year."),
     ] = None,
+    lever: Annotated[
+        str, typer.Option("--lever", metavar="NAME", help="Parameter to solve for.")
+    ] = "general_premium_rate",
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, metavar="YEARS", help="Solve for a path that may change once in so many years."),
+    ] = None,
     probability: Annotated[
         float, typer.Option("--probability", min=0.0, max=1.0, help="Share of simulated futures that must meet it.")
     ] = 0.5,
@@ -53,18 +62,18 @@ def solve(
     fits: Fits = None,
     json_: Json = False,
 ) -> None:
-    """Solve for the general premium rate that the law requires.
+    """Solve for the rate that the law requires, or for any other lever.
 
-    The rate is rounded up to a hundredth of a percent.
+    The mildest value is given, a rate rounded up to a hundredth of a percent.
 
     Example: forecaster solve tw_nhi_2g --basis tw_nhi_committee_2020 --months 1 --months 1.5 --year 2021
     """
-    from forecaster.export import RateQuestion, required_rate_table
+    from forecaster.export import RateQuestion
     from forecaster.policy import Policy
-    from forecaster.schemes import load_scheme
-    from forecaster.solve import required_rate
+    from forecaster.solve import Goal, required_path, required_value
 
-    law = load_scheme(scheme)
+    law = read_law(scheme)
+    law.parameter(lever)  # a wrong name is told before the seconds that the basis takes
     changes = read_reform(settings, reform)
     Policy(law, changes)
     given = read_given(law, basis, None if basis is not None else year, draws, fits)
@@ -76,25 +85,16 @@ def solve(
         raise ForecasterError(f"--start {day}: allowed is a day from {law.start} on that is not after the year {year}")
     reformed = given.reformed(changes)
     name, policy = ("baseline", given.law) if reformed is None else ("reform", reformed)
-    questions = [
-        RateQuestion(
-            name,
-            wanted,
-            year,
-            day.isoformat(),
-            probability,
-            required_rate(
-                given.basis,
-                policy,
-                months=wanted,
-                year=year,
-                start=day,
-                probability=probability,
-                throughout=throughout,
-            ),
-        )
-        for wanted in months or [1.0]
-    ]
+    questions, paths = [], []
+    for wanted in months or [1.0]:
+        goal = Goal(wanted, year, day, probability, throughout)
+        if every is None:
+            answer = required_value(given.basis, policy, lever, goal)
+        else:
+            paths.append(required_path(given.basis, policy, lever, goal, every=every))
+            answer = paths[-1].constant
+        questions.append(RateQuestion(name, wanted, year, day.isoformat(), probability, answer))
+    warnings = [] if given.record is None else list(given.record.warnings)
     if json_:
         print_json(
             {
@@ -103,29 +103,88 @@ def solve(
                 "draws": given.basis.n_draws,
                 "throughout": throughout,
                 "reform": [str(change) for change in changes.changes],
+                "lever": lever,
+                "unit": law.parameter(lever).unit,
                 "limit_source": questions[0].answer.limit_source,
-                "answers": required_rate_table(questions).to_dict("records"),
+                "answers": _rows(questions),
+                "paths": [_path_row(question, path) for question, path in zip(questions, paths, strict=False)],
+                "warnings": warnings,
             }
         )
         return
-    _print(questions, given.basis.label, given.basis.n_draws, throughout)
+    label = law.parameter(lever).label
+    _print(questions, label, given.basis.label, given.basis.n_draws, throughout)
+    if every is not None:
+        _print_paths(questions, paths, every)
+    for warning in warnings:
+        console().print(warning, soft_wrap=True)
 
 
-def _print(questions: list[Any], label: str, draws: int, throughout: bool) -> None:
+def _rows(questions: list[Any]) -> list[dict[str, Any]]:
+    """Answers as in the exported table; for another lever than the general rate its columns are not called rates."""
+    from forecaster.export import required_rate_table
+    from forecaster.solve import RATE
+
+    table = required_rate_table(questions)
+    if questions[0].answer.lever != RATE:
+        table = table.rename(columns={"exact_rate": "exact", "rounded_rate": "rounded", "legal_limit": "limit"})
+    return table.to_dict("records")  # type: ignore[return-value]  # the columns' names are texts
+
+
+def _path_row(question: Any, path: Any) -> dict[str, Any]:
+    values = None if path.values is None else {day.isoformat(): value for day, value in path.values.items()}
+    return {
+        "months": question.months,
+        "values": values,
+        "reached": path.reached,
+        "payment": path.payment,
+        "constant_payment": path.constant_payment,
+    }
+
+
+def _print(questions: list[Any], label: str, basis: str, draws: int, throughout: bool) -> None:
     from rich.table import Table
 
+    from forecaster.solve import RATE, in_unit
+
     first = questions[0]
+    rate = first.answer.lever == RATE
     when = "at every year end through" if throughout else "at the end of"
     chance = f", in {first.probability:.0%} of {draws:,} simulated futures" if draws > 1 else ""
-    title = f"General premium rate from {first.start} on for a reserve {when} {first.through_year}{chance}"
+    title = f"{label} from {first.start} on for a reserve {when} {first.through_year}{chance}"
     table = Table()
-    for column in ("reserve wanted", "rate, rounded up", "exact", *(["reached"] if draws > 1 else [])):
+    found = "rate, rounded up" if rate else "least that is enough" if first.answer.raises else "most that is kept"
+    for column in ("reserve wanted", found, "exact", *(["reached"] if draws > 1 else [])):
         table.add_column(column, justify="right")
     for question in questions:
-        reached = [f"{question.answer.reached:.1%}"] if draws > 1 else []
-        table.add_row(months_word(question.months), question.words, f"{question.answer.exact:.4%}", *reached)
+        answer = question.answer
+        reached = [f"{answer.reached:.1%}"] if draws > 1 else []
+        exact = f"{answer.exact:.4%}" if answer.unit == "share" else f"{answer.exact:,.2f}"
+        shown = exact if math.isfinite(answer.exact) else "none"
+        table.add_row(months_word(question.months), question.words, shown, *reached)
     screen = console()
-    screen.print(f"Basis: {label}")
+    screen.print(f"Basis: {basis}")
     screen.print(title, style="bold")
     screen.print(table)
-    screen.print(f"Legal limit {100 * first.answer.limit:g}%: {first.answer.limit_source}")
+    limit = f"{100 * first.answer.limit:g}%" if rate else in_unit(first.answer.limit, first.answer.unit)
+    screen.print(f"{'Legal limit' if rate else 'Limit'} {limit}: {first.answer.limit_source}")
+
+
+def _print_paths(questions: list[Any], paths: list[Any], every: int) -> None:
+    from rich.table import Table
+
+    from forecaster.solve import in_unit
+
+    table = Table("from")
+    for question in questions:
+        table.add_column(months_word(question.months), justify="right")
+    days = next((list(path.values) for path in paths if path.values), [])
+    for day in days:
+        table.add_row(day.isoformat(), *(in_unit(p.values[day], p.constant.unit) if p.values else "" for p in paths))
+    table.add_row("reached", *(f"{path.reached:.1%}" if path.values else "out of reach" for path in paths))
+    table.add_row("paid", *(f"{100 * path.payment:.2f}" if path.values else "" for path in paths))
+    table.add_row("paid if constant", *(f"{100 * path.constant_payment:.2f}" if path.values else "" for path in paths))
+    screen = console()
+    screen.print(f"\nPath with at most one change in {every} years, least total payment", style="bold")
+    screen.print(table)
+    screen.print("paid: sum over the years of what the lever brings in, in percent of each year's contribution base")

@@ -1,0 +1,181 @@
+"""``forecaster compare``: two policies on the same draws, and which lever makes what part of the difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecaster.cli.project import result_files, selected_years
+from forecaster.cli.shared import (
+    LAST_HORIZON,
+    BasisName,
+    Draws,
+    Fits,
+    Given,
+    Json,
+    SchemeName,
+    console,
+    error_console,
+    in_futures,
+    print_json,
+    read_given,
+    read_law,
+    read_reform,
+    refuse_idle,
+)
+from forecaster.errors import Fault, FaultyInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forecaster.attribution import Attribution
+    from forecaster.export import Scenario
+    from forecaster.policy import Policy, Reform
+
+_POLICY = "law, a shipped reform, a reform file, or NAME=VALUE@DATE; several joined by semicolons."
+
+
+def compare(
+    scheme: SchemeName,
+    first: Annotated[str, typer.Argument(metavar="FIRST", help=_POLICY)],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Compared with the first; written the same way.")],
+    horizon: Annotated[
+        int | None,
+        typer.Option("--horizon", max=LAST_HORIZON, help="Last year; 2060, or a basis file's own when left out."),
+    ] = None,
+    basis: BasisName = None,
+    draws: Draws = None,
+    fits: Fits = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    json_: Json = False,
+) -> None:
+    """Compare two policies on the same simulated futures, lever by lever.
+
+    Example: forecaster compare tw_nhi_2g law "general_premium_rate=0.0557@2027-01-01;average_dependants=0.5@2027-01-01"
+    """
+    from forecaster.attribution import attribute
+    from forecaster.export import attribution_table, check_target, run_scenarios, write_folder
+    from forecaster.manifest import run_manifest
+    from forecaster.policy import Policy
+
+    if out is not None:
+        check_target(out, force=force)
+    law = read_law(scheme)
+    reforms = [_reform_of(text) for text in (first, second)]
+    for reform in reforms:
+        Policy(law, reform)  # a wrong name or value is told before the seconds that the basis takes
+    with error_console().status("drawing the basis ..."):
+        given = read_given(law, basis, horizon, draws, fits)
+        before, after = (
+            _policy(given, reform, name) for reform, name in zip(reforms, ("FIRST", "SECOND"), strict=True)
+        )
+        if before.change == after.change:
+            fault = Fault("FIRST and SECOND", "the same policy twice", "two that differ", "change one of them")
+            raise FaultyInput("the comparison", [fault])
+        scenarios = run_scenarios(given.basis, before, after)
+        found = attribute(given.basis, before, after)
+        manifest = run_manifest(given.basis, before, after, given.fit, given.record)
+        if out is not None:
+            table = attribution_table(found, given.basis.years, law.money)
+            write_folder(out, result_files(scenarios, [], manifest, {"attribution": table}), force=force)
+    answer = _summary(scenarios, found, manifest)
+    if json_:
+        print_json(answer)
+    else:
+        _print(answer, law.money, out)
+
+
+def _reform_of(text: str) -> Reform:
+    """A policy as it is written on the command line."""
+    from forecaster.policy import Reform
+
+    if text == "law":
+        return Reform()
+    if "=" in text:
+        return Reform.parse(part for part in text.split(";") if part.strip())
+    return read_reform(None, text)
+
+
+def _policy(given: Given, reform: Reform, name: str) -> Policy:
+    """The law of the basis with that reform, none of whose levers may be idle."""
+    reformed = given.reformed(reform)
+    refuse_idle(given.basis, given.law, reformed, name)
+    return given.law if reformed is None else reformed
+
+
+def _summary(scenarios: tuple[Scenario, ...], found: Attribution, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The answer as plain data; money as means over the draws, second less first."""
+    from forecaster.solvency import below_months, quantiles
+
+    basis = scenarios[0].basis
+    # The first year's law is settled; without it six years and a parameter's name stand side by side.
+    years = selected_years(basis)[1:] or selected_years(basis)
+    rows = [int(year - basis.years[0]) for year in years]
+    before, after = (scenario.projection for scenario in scenarios)
+    paid = [result.by_payer() for result in (before, after)]
+    return {
+        "basis": basis.label,
+        "draws": basis.n_draws,
+        "policies": [[str(change) for change in scenario.policy.change.changes] for scenario in scenarios],
+        "floor_months": [scenario.floor_months for scenario in scenarios],
+        "years": years,
+        "reserve_months": [quantiles(r.reserve_months, (0.5,))[0][rows].tolist() for r in (before, after)],
+        "below_floor_by_year": [below_months(s.projection, s.floor_months).by_year[rows].tolist() for s in scenarios],
+        "paid": {payer: (paid[1][payer] - paid[0][payer]).mean(axis=1)[rows].tolist() for payer in paid[0]},
+        "reserve": {
+            "all": (after.closing - before.closing).mean(axis=1)[rows].tolist(),
+            **{lever: lines["reserve"].mean(axis=1)[rows].tolist() for lever, lines in found.parts.items()},
+        },
+        "order_free": found.order_free,
+        "warnings": (manifest["backtest"] or {}).get("warnings", []),
+        "run_hash": manifest["run_hash"],
+    }
+
+
+def _print(answer: dict[str, Any], money: str, out: Path | None) -> None:
+    screen, draws = console(), answer["draws"]
+    for name, changes in zip(("First", "Second"), answer["policies"], strict=True):
+        screen.print(f"{name}: {'; '.join(changes) or 'the law'}", soft_wrap=True)
+    screen.print(f"Basis: {answer['basis']}, " + (f"{draws:,} simulated futures" if draws > 1 else "one path"))
+    pair = ("first", "second")
+    months = {name: [f"{m + 0.0:.2f}" for m in row] for name, row in zip(pair, answer["reserve_months"], strict=True)}
+    _table(screen, "Reserve in months of outgo" + (", median" if draws > 1 else ""), answer["years"], months)
+    chances = zip(pair, answer["below_floor_by_year"], strict=True)
+    cells = {name: [in_futures(p, draws).removesuffix(" of 100") for p in row] for name, row in chances}
+    where = " in so many of 100 simulated futures" if draws > 1 else ""
+    _table(screen, f"Reserve below the law's least by the end of the year{where}", answer["years"], cells)
+    mean = "mean, " if draws > 1 else ""
+    unit = f"({mean}{money} nominal, second less first)"
+    order = "" if answer["order_free"] else ", introduced in alphabetical order"
+    for title, key in ((f"Reserve by lever{order} {unit}", "reserve"), (f"Paid more in the year {unit}", "paid")):
+        cells = {name: [_amount(value) for value in row] for name, row in answer[key].items()}
+        _table(screen, title, answer["years"], cells)
+    for warning in answer["warnings"]:
+        screen.print(warning, soft_wrap=True)
+    screen.print(f"Run {answer['run_hash']}")
+    if out is not None:
+        screen.print(f"Tables written to {out}", soft_wrap=True)
+
+
+def _amount(value: float) -> str:
+    # Adding zero after rounding turns "-0.0" into "0.0".
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{round(value, 1) + 0.0:.1f}"
+
+
+def _table(screen: Console, title: str, years: list[int], rows: dict[str, list[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE)
+    table.add_column("", no_wrap=True)
+    for year in years:
+        table.add_column(str(year), justify="right")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    screen.print(f"\n{title}", style="bold")
+    screen.print(table)

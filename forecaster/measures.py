@@ -1,0 +1,174 @@
+r"""Actuarial measures over a valuation period: summarised rates and balance, level rate, unfunded obligation.
+
+All present values are at the start of the first year. With the yield :math:`y_t` of a year,
+:math:`v_t = \prod_{s \le t} 1 / (1 + y_s)`, and flows that fall in the middle of their year, as the ledger has them
+(:func:`forecaster.engine.project`),
+
+.. math::
+    PV(X) = \sum_{t \le N} X_t\,(1 + \tfrac12 y_t)\,v_t , \qquad PV(F_N) = v_N F_N
+
+so that discounting at the fund's own yield turns the ledger into :math:`F_0 + PV(I) - PV(C) = v_N F_N` exactly. With
+opening reserve :math:`F_0`, income without yield *I*, outgo *C*, contribution base *B* and the target :math:`A_N`, a
+number of months of the outgo of the year after the period (of its last year where the projection ends with it):
+
+.. math::
+    \text{income rate} = \frac{F_0 + PV(I)}{PV(B)}, \quad \text{cost rate} = \frac{PV(C) + v_N A_N}{PV(B)}, \quad
+    \text{balance} = \text{income rate} - \text{cost rate}
+
+These are the definitions of long-range valuations of social insurance funds, where the target is one year's outgo.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecaster.basis import Basis
+from forecaster.engine import FundProjection
+from forecaster.errors import ForecasterError
+from forecaster.policy import Policy
+
+Array = np.ndarray
+PERIODS = (25, 50, 75)
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """Summarised measures of one valuation period; arrays have shape ``(draw,)``.
+
+    Attributes
+    ----------
+    years
+        Length of the period from the first projected year.
+    income_rate, cost_rate, balance
+        Summarised rates and their difference, shares of the contribution base.
+    level_rate
+        Constant general premium rate over the period that would make the balance zero, a share; the supplementary rate
+        moves with it, and NaN stands where no rate is charged.
+    unfunded_obligation
+        Present value of outgo less that of income less the opening reserve, no target counted; TWD bn of the start of
+        the first year; negative when the period is more than funded.
+    base
+        Present value of the contribution base, TWD bn.
+    """
+
+    years: int
+    income_rate: Array
+    cost_rate: Array
+    level_rate: Array
+    unfunded_obligation: Array
+    base: Array
+
+    @property
+    def balance(self) -> Array:
+        """Actuarial balance: summarised income rate less summarised cost rate, a share of the contribution base."""
+        return self.income_rate - self.cost_rate
+
+
+def valuation(
+    basis: Basis,
+    policy: Policy,
+    projection: FundProjection,
+    years: int,
+    *,
+    target_months: float = 12.0,
+    discount: Array | None = None,
+) -> Valuation:
+    """Summarise the first ``years`` years of a projection.
+
+    Parameters
+    ----------
+    basis, policy, projection
+        The projection of that basis under that policy.
+    target_months
+        Reserve wanted at the end of the period, months of outgo.
+    discount
+        Yearly rate of discount, shape ``(year, draw)`` or ``(year, 1)``; the reserve's own yield when left out.
+
+    Raises
+    ------
+    ForecasterError
+        When the projection is shorter than the period.
+    """
+    if not 1 <= years <= len(basis.years):
+        raise ForecasterError(
+            f"a valuation period of {years} years: the projection of {basis.label!r} has {len(basis.years)}; "
+            "choose a shorter period or a later horizon"
+        )
+    rate = basis.investment_yield if discount is None else np.broadcast_to(discount, basis.outlay.shape)
+    factor = np.cumprod(1.0 / (1.0 + rate[:years]), axis=0)
+    mid_year = factor * (1.0 + 0.5 * rate[:years])
+
+    def worth(flow: Array) -> Array:
+        return (flow[:years] * mid_year).sum(axis=0)
+
+    income = projection.total_income - projection.income["investment_income"]
+    base, cost, received = worth(basis.general_base), worth(projection.outgo), worth(income)
+    target = factor[-1] * target_months / 12.0 * projection.outgo[min(years, len(basis.years) - 1)]
+    responding = _responding(basis, policy, projection)
+    opening = projection.opening[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_rate = responding / projection.premiums.rate
+        level = (cost + target - opening - worth(income - responding)) / worth(per_rate)
+    return Valuation(
+        years=years,
+        income_rate=(opening + received) / base,
+        cost_rate=(cost + target) / base,
+        level_rate=level,
+        unfunded_obligation=cost - received - opening,
+        base=base,
+    )
+
+
+def _responding(basis: Basis, policy: Policy, projection: FundProjection) -> Array:
+    """Income that moves in proportion to the general rate, the supplementary rate with it (Art. 33); ``(year, draw)``.
+
+    That is all premiums, and the top-up where it is measured on income. Where it is measured on outlay and is owed, the
+    government's part is fixed, so that only what the others pay moves.
+    """
+    paid = projection.premiums
+    responding = paid.total + projection.top_up_owed
+    if policy.has("government_floor_basis"):
+        on_outlay = np.array([word == "outlay" for word in policy.word("government_floor_basis", basis.years)])
+        others = np.where(projection.top_up_owed > 0.0, paid.total - paid.government, paid.total)
+        responding = np.where(on_outlay[:, None], others, responding)
+    return responding
+
+
+def periods(basis: Basis) -> tuple[int, ...]:
+    """The usual periods of 25, 50 and 75 years that a basis covers; its own length when it covers none."""
+    covered = tuple(years for years in PERIODS if years <= len(basis.years))
+    return covered or (len(basis.years),)
+
+
+def fund_ratio(projection: FundProjection) -> Array:
+    """Reserve at the start of the year over the year's outgo, ``(year, draw)``."""
+    return projection.opening / projection.outgo
+
+
+def expected_shortfall(values: Array, share: float) -> Array:
+    """Mean over the worst draws: the lowest ``share`` of them in each year, the last one counted in part.
+
+    Parameters
+    ----------
+    values
+        Something of which less is worse, such as a reserve, ``(year, draw)``.
+    share
+        Share of the draws that counts as worst, above 0 up to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(year,)``.
+
+    Raises
+    ------
+    ForecasterError
+        When the share is not within its bounds.
+    """
+    if not 0.0 < share <= 1.0:
+        raise ForecasterError(f"a share of {share:g} of the draws: allowed is above 0 up to 1")
+    ordered = np.sort(values, axis=1)
+    counted = np.clip(share * values.shape[1] - np.arange(values.shape[1]), 0.0, 1.0)
+    return ordered @ counted / counted.sum()
