@@ -1,0 +1,240 @@
+"""``forecaster pool new | check``: a pool of the user's own, from an empty folder to figures that can be fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forecaster.cli.shared import Json, console, print_json
+from forecaster.errors import ForecasterError
+
+pool = typer.Typer(
+    help="Make and check a pool of your own: yearly income, outgo, reserve and premium rate.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+CURRENCIES = {
+    "TWN": "TWD",
+    "CHN": "CNY",
+    "JPN": "JPY",
+    "KOR": "KRW",
+    "DEU": "EUR",
+    "SGP": "SGD",
+    "USA": "USD",
+}
+
+
+@pool.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Folder to make; its last part names the pool.")],
+    country: Annotated[str, typer.Option("--country", metavar="ISO3", help="Three-letter code, such as DEU.")],
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="ISO", help="Such as EUR; the country's own when left out.")
+    ] = None,
+    unit: Annotated[
+        str, typer.Option("--unit", help="In which the money is counted: bn (thousand millions), m, thousand, one.")
+    ] = "m",
+) -> None:
+    """Make a folder with a commented pool.toml, scheme.toml and an accounts.csv to be filled in.
+
+    Example: forecaster pool new my_fund --country DEU --unit bn
+    """
+    folder = Path(name)
+    written = make_folder(folder, country, currency, unit)
+    screen = console()
+    screen.print(f"Made {folder}:")
+    for path, what in written.items():
+        screen.print(f"  {path.name:14}{what}")
+    screen.print(f"Fill in accounts.csv, then: forecaster pool check {folder}", soft_wrap=True)
+
+
+def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> dict[Path, str]:
+    """Write the three files.
+
+    Returns
+    -------
+    dict
+        Path to what it is for.
+
+    Raises
+    ------
+    ForecasterError
+        When the folder exists, the name is taken or cannot be one, or country, currency or unit are unknown.
+    """
+    import re
+
+    from forecaster.demography.tables import check_place
+    from forecaster.pools import ACCOUNTS_FILE, POOL_FILE, SCHEME_FILE, UNITS, pool_names
+
+    code = check_place(country)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", folder.name):
+        raise ForecasterError(f"{folder.name!r} is no name of a pool: letters, digits, _ and - only")
+    if folder.name in pool_names():
+        raise ForecasterError(f"{folder.name} is the name of a shipped pool; choose another")
+    if folder.exists():
+        raise ForecasterError(f"{folder} exists already; choose another name")
+    if unit not in UNITS:
+        raise ForecasterError(f"--unit {unit}: allowed are {', '.join(UNITS)}")
+    money = currency or CURRENCIES[code]
+    if not re.fullmatch(r"[A-Z]{3}", money):
+        raise ForecasterError(f"--currency {money}: write its three capital letters, such as EUR")
+    filled = {"@NAME@": folder.name, "@COUNTRY@": code, "@CURRENCY@": money, "@UNIT@": unit}
+    files = {
+        POOL_FILE: (_POOL, "name, country, currency and unit; declarations about odd years"),
+        SCHEME_FILE: (_SCHEME, "the law: premium rate, who pays it, wanted reserve"),
+        ACCOUNTS_FILE: (_ACCOUNTS, "to be filled in: one row a year"),
+    }
+    try:
+        folder.mkdir(parents=True)
+        for file, (text, _) in files.items():
+            for mark, value in filled.items():
+                text = text.replace(mark, value)
+            (folder / file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ForecasterError(f"cannot write {folder}: {error.strerror}") from None
+    return {folder / file: what for file, (_, what) in files.items()}
+
+
+@pool.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The pool's folder.")],
+    json_: Json = False,
+) -> None:
+    """Check a pool's files before anything is fitted: every fault with its row and how to mend it."""
+    found = findings(name)
+    if json_:
+        print_json(found)
+        return
+    screen = console()
+    screen.print(f"{found['label']}: sound. Money in {found['money']}, nominal.", style="bold")
+    first, last = found["years"]
+    screen.print(f"Accounts of {first} to {last}; the forecast begins in {last + 1}.")
+    for line, years in found["missing"].items():
+        if years:
+            screen.print(f"  {line}: no figure for {', '.join(map(str, years))}; estimated in the fit", soft_wrap=True)
+    for item in found["adjustments"]:
+        screen.print(f"  declared: {item['year']} {item['amount']:+g} {found['money']}, {item['reason']}")
+    screen.print(f"Premium rate in force: {found['rate']:.4%}")
+    screen.print(f"Next: forecaster fit {name}", soft_wrap=True)
+
+
+def findings(name: str) -> dict[str, Any]:
+    """What a sound pool holds.
+
+    Raises
+    ------
+    FaultyInput
+        With the faults of the first file that has any.
+    """
+    import numpy as np
+
+    from forecaster.demography.tables import check_place
+    from forecaster.pool_accounts import COLUMNS
+    from forecaster.pools import find_pool, known_accounts
+
+    own = find_pool(name)
+    check_place(own.place)
+    accounts, law = known_accounts(own), own.law
+    return {
+        "pool": own.name,
+        "label": own.label,
+        "money": own.money,
+        "years": [int(accounts.years[0]), int(accounts.years[-1])],
+        "missing": {line: accounts.years[np.isnan(getattr(accounts, line))].tolist() for line in COLUMNS},
+        "adjustments": [item.model_dump() for item in own.adjustments],
+        "rate": law.parameter("general_premium_rate").in_force()[-1][1],
+        "scheme": law.content_hash,
+    }
+
+
+_POOL = """\
+# A pool of your own. Next to it: accounts.csv (figures) and scheme.toml (law).
+name = "@NAME@"
+label = "@NAME@"            # what people call it; shown with results
+country = "@COUNTRY@"              # its population: TWN CHN JPN KOR DEU SGP USA
+currency = "@CURRENCY@"
+unit = "@UNIT@"                   # of all money in accounts.csv: bn (thousand millions), m (millions), thousand, one
+
+# Share of the income that the premium rate does not move (taxes, subsidies, yields). All of it moves when left out.
+# other_income_share = 0.1
+
+# Figures that look odd to `forecaster pool check` and that are true all the same:
+# confirmed = ["outgo 2009"]
+
+# Years whose reserve is not the one before + income - outgo, because something else moved it:
+# [[adjustments]]
+# year = 2012
+# amount = -350.0              # what it added to the reserve
+# reason = "loan repaid to the state"
+"""
+
+_SCHEME = """\
+# The law of the pool. Name, country and money stand in pool.toml.
+from = 1900-01-01             # the first day on which this law held
+description = "Premiums by one rate on one base, shared by insured and employers."
+
+[categories.all]
+label = "All insured"
+article = "-"
+
+# The premium rate of every year is taken from the column `rate` of accounts.csv. A rate that is decided for a year to
+# come goes there too, in a row with nothing else. Or list the law here, then the column explains the past only:
+#   values = [ { from = 2015-01-01, value = 0.146, source = "act of ...", status = "enacted" } ]
+[parameters.general_premium_rate]
+label = "Premium rate"
+unit = "share"
+bounds = [0.0, 1.0]
+bounds_source = "assumed: a share; write the law's own limit"
+article = "-"
+lever = true
+
+# Who pays the premium; the three sum to 1.
+[parameters."premium_share.all.insured"]
+label = "Share of the insured"
+unit = "share"
+bounds = [0.0, 1.0]
+bounds_source = "a share"
+article = "-"
+values = [ { from = 1900-01-01, value = 0.5, source = "template", status = "assumed" } ]
+
+[parameters."premium_share.all.employer"]
+label = "Share of employers"
+unit = "share"
+bounds = [0.0, 1.0]
+bounds_source = "a share"
+article = "-"
+values = [ { from = 1900-01-01, value = 0.5, source = "template", status = "assumed" } ]
+
+[parameters."premium_share.all.government"]
+label = "Share of the government"
+unit = "share"
+bounds = [0.0, 1.0]
+bounds_source = "a share"
+article = "-"
+values = [ { from = 1900-01-01, value = 0.0, source = "template", status = "assumed" } ]
+
+# The least reserve that is wanted, in months of outgo.
+[parameters.reserve_floor_months]
+label = "Least reserve"
+unit = "months"
+bounds = [0.0, 24.0]
+bounds_source = "assumed"
+article = "-"
+lever = true
+values = [ { from = 1900-01-01, value = 1.0, source = "template", status = "assumed" } ]
+"""
+
+_ACCOUNTS = """\
+# One row a calendar year, in order. Money in @CURRENCY@ @UNIT@, nominal. A figure that is not known: an empty cell.
+# year     calendar year, four digits
+# income   all income of the year
+# outgo    all spending of the year
+# reserve  what the fund holds at the end of the year; negative when it owes
+# rate     premium rate of the year as a share: 0.146, not 14.6; the mean if it changed within the year. A pool
+#          without a premium rate writes 1 once
+# note     free text; may be left out
+year,income,outgo,reserve,rate,note
+"""

@@ -1,0 +1,375 @@
+"""Yearly accounts of a pool of the user's own, from a CSV file: read cell by cell, doubted, and held to the reserve."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from forecaster.errors import Fault, FaultyInput, ForecasterError
+
+Array = np.ndarray
+
+COLUMNS = ("income", "outgo", "reserve", "rate")
+FLOWS = ("income", "outgo")
+NOTE = "note"
+FIRST_POSSIBLE, LAST_POSSIBLE = 1900, 2100
+# Years whose income and outgo must be known, or follow from the reserve, before anything can be learnt.
+LEAST_YEARS = 6
+# A yearly step beyond the series' own middle one by more than this factor is doubted: no fund known moves so.
+LARGEST_STEP = 4.0
+# Income against outgo, and reserve against outgo, beyond which they cannot be in one unit.
+LARGEST_RATIO, LARGEST_RESERVE = 5.0, 30.0
+# Share of the year's outgo by which a reserve may differ from what its flows give: rounding and late bookings.
+TOLERANCE = 0.01
+_BLANK = {"", "na", "n/a", "nan", "-", ".."}
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Accounts by calendar year without gaps in the years; what is not known is NaN.
+
+    Attributes
+    ----------
+    years
+        From the first to the last year with a figure of income, outgo or reserve, shape ``(year,)``.
+    income, outgo
+        Flows of the year, nominal, in the pool's money, ``(year,)``.
+    reserve
+        Stock at the end of the year, nominal, in the pool's money, ``(year,)``.
+    rate
+        Premium rate as its mean over the year, a share, ``(year,)``.
+    adjustment
+        What the user declares to have changed the reserve beside the flows, ``(year,)``; 0 where nothing.
+    rates
+        Year to rate of all rows, those after the last account too: announced rates.
+    rows
+        Year to the line of the file that it stands in.
+    """
+
+    years: Array
+    income: Array
+    outgo: Array
+    reserve: Array
+    rate: Array
+    adjustment: Array
+    rates: Mapping[int, float]
+    rows: Mapping[int, int]
+
+    def place(self, year: int, name: str) -> str:
+        """Where a figure stands, for messages."""
+        return f"row {self.rows[year]} ({year}), {name}"
+
+    def until(self, last_year: int) -> Accounts:
+        """The same as it was known at the end of ``last_year``."""
+        keep = self.years <= last_year
+        cut = {name: getattr(self, name)[keep] for name in ("years", *COLUMNS, "adjustment")}
+        known = {year: rate for year, rate in self.rates.items() if year <= last_year}
+        return Accounts(**cut, rates=known, rows=self.rows)
+
+    @property
+    def rate_filled(self) -> Array:
+        """Rate of every year: where it is missing the last one known before, else the first one known after."""
+        known = np.array(sorted(self.rates))
+        at = np.clip(np.searchsorted(known, self.years, side="right") - 1, 0, None)
+        return np.array([self.rates[int(year)] for year in known[at]])
+
+    def derived(self, line: str) -> Array:
+        """Income or outgo, where missing from the other and two reserves in a row, ``(year,)``."""
+        own, other = (self.income, self.outgo) if line == "income" else (self.outgo, self.income)
+        sign = 1.0 if line == "income" else -1.0
+        grown = np.diff(self.reserve, prepend=np.nan) - self.adjustment
+        return np.where(np.isnan(own), other + sign * grown, own)
+
+
+def last_year_of(path: Path) -> int:
+    """Last year with a figure of income, outgo or reserve."""
+    return int(read_accounts(path).years[-1])
+
+
+def read_accounts(path: Path, adjustments: Mapping[int, float] | None = None) -> Accounts:
+    """Read a pool's ``accounts.csv``; whether the figures can be true is asked by :func:`doubts`.
+
+    Parameters
+    ----------
+    adjustments
+        Year to what changed the reserve beside the flows.
+
+    Raises
+    ------
+    FaultyInput
+        Naming every row and column that is no number, out of order, twice there or of impossible sign, and every
+        column that is missing or empty.
+    """
+    rows, faults = _rows(path)
+    if not faults:
+        faults = _order_faults(rows)
+    if not faults:
+        faults = [
+            Fault(f"column {name}", "no figure at all", "figures, with gaps where they are not known", "fill it in")
+            for name in COLUMNS
+            if all(math.isnan(values[name]) for _, _, values in rows)
+        ]
+    if faults:
+        raise FaultyInput(str(path), faults)
+    with_money = [year for _, year, values in rows if not all(math.isnan(values[n]) for n in (*FLOWS, "reserve"))]
+    years = np.arange(min(with_money), max(with_money) + 1)
+    by_year = {year: values for _, year, values in rows}
+    columns = {
+        name: np.array([by_year[int(y)][name] if int(y) in by_year else np.nan for y in years]) for name in COLUMNS
+    }
+    known = adjustments or {}
+    return Accounts(
+        years=years,
+        **columns,
+        adjustment=np.array([known.get(int(y), 0.0) for y in years]),
+        rates={year: values["rate"] for _, year, values in rows if not math.isnan(values["rate"])},
+        rows={year: line for line, year, _ in rows},
+    )
+
+
+_Row = tuple[int, int, dict[str, float]]  # line of the file, year, figures
+
+
+def _rows(path: Path) -> tuple[list[_Row], list[Fault]]:
+    """Rows of the file and every fault of a cell."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ForecasterError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        fault = Fault("the file", f"bytes that are not UTF-8 ({error.reason})", "CSV in UTF-8", "save it as CSV UTF-8")
+        raise FaultyInput(str(path), [fault]) from None
+    numbered = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    if not numbered:
+        fault = Fault("the file", "no rows", "year,income,outgo,reserve,rate and one row a year", "fill it in")
+        return [], [fault]
+    header = [name.strip().lower() for name in next(csv.reader([numbered[0][1]]))]
+    faults = _header_faults(numbered[0][0], header)
+    if faults:
+        return [], faults
+    rows: list[_Row] = []
+    for line, content in numbered[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([content]))]
+        if not any(cells):
+            continue
+        if len(cells) > len(header) and any(cells[len(header) :]):
+            mend = "leave out thousands separators, and write decimals with a point"
+            faults.append(Fault(f"row {line}", f"{len(cells)} cells", f"{len(header)}, as the header has", mend))
+            continue
+        named = dict(zip(header, [*cells, *[""] * len(header)], strict=False))
+        year = _year(named["year"])
+        if year is None:
+            allowed = f"a calendar year from {FIRST_POSSIBLE} to {LAST_POSSIBLE}, such as 2015"
+            faults.append(Fault(f"row {line}, year", repr(named["year"]), allowed, "write the year in four digits"))
+            continue
+        values = {}
+        for name in COLUMNS:
+            values[name], found = _figure(named[name], name, f"row {line} ({year}), {name}")
+            faults += found
+        rows.append((line, year, values))
+    if not rows and not faults:
+        faults = [Fault("the file", "a header and no rows", "one row a year", "fill in the accounts")]
+    return rows, faults
+
+
+def _header_faults(line: int, header: Sequence[str]) -> list[Fault]:
+    wanted = ("year", *COLUMNS)
+    where, allowed = f"row {line}, the header", ",".join((*wanted, NOTE)) + " (note may be left out)"
+    faults = [
+        Fault(where, f"no column {name!r}", allowed, "add it, and separate columns by commas")
+        for name in wanted
+        if name not in header
+    ]
+    faults += [
+        Fault(where, f"column {name!r}", allowed, "rename or remove it")
+        for name in header
+        if name not in {*wanted, NOTE}
+    ]
+    faults += [
+        Fault(where, f"column {name!r} twice", "each column once", "remove one of them")
+        for name in sorted({name for name in header if header.count(name) > 1})
+    ]
+    return faults
+
+
+def _year(cell: str) -> int | None:
+    if not (cell.isascii() and cell.isdigit()):
+        return None
+    return int(cell) if FIRST_POSSIBLE <= int(cell) <= LAST_POSSIBLE else None
+
+
+def _figure(cell: str, name: str, where: str) -> tuple[float, list[Fault]]:
+    """A cell's number, NaN where it is blank, with its fault."""
+    if cell.lower() in _BLANK:
+        return math.nan, []
+    try:
+        value = float(cell) if "_" not in cell else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        mend = "write the figure alone, without separators and with a point for decimals, or leave the cell empty"
+        return math.nan, [Fault(where, repr(cell), "a number, or nothing", mend)]
+    if name in FLOWS and value <= 0.0:
+        mend = "correct the sign; leave the cell empty where the figure is not known"
+        return math.nan, [Fault(where, f"{value:g}", "more than zero", mend)]
+    if name == "rate" and not 0.0 < value <= 1.0:
+        mend = f"write {value / 100:g} for {value:g}%" if 1.0 < value <= 100.0 else "write the rate as a share"
+        return math.nan, [Fault(where, f"{value:g}", "a share of more than 0 and at most 1, such as 0.0517", mend)]
+    return value, []
+
+
+def _order_faults(rows: Sequence[_Row]) -> list[Fault]:
+    faults, seen = [], dict[int, int]()
+    before = 0
+    for line, year, _ in rows:
+        where = f"row {line}"
+        if year in seen:
+            allowed = f"each year once; it stands in row {seen[year]}"
+            faults.append(Fault(where, f"{year} again", allowed, "keep one row"))
+        elif year < before:
+            faults.append(Fault(where, f"{year} after {before}", "years in ascending order", "sort the rows by year"))
+        seen.setdefault(year, line)
+        before = max(before, year)
+    return faults
+
+
+def doubts(accounts: Accounts, confirmed: Iterable[str] = ()) -> list[Fault]:
+    """What cannot be true of the accounts, or is so unlikely that the user has to confirm it.
+
+    Parameters
+    ----------
+    confirmed
+        Figures that the user has confirmed, as ``outgo 2009``; they are not doubted.
+
+    Returns
+    -------
+    list
+        A fault for too few years, for a jump as a wrong unit makes it, for columns that cannot be in one unit, and for
+        every reserve that does not follow from its flows and is not declared.
+    """
+    sure = set(confirmed)
+    faults = _too_few(accounts)
+    jumps = [fault for name in (*FLOWS, "rate") for fault in _jumps(accounts, name, sure)]
+    faults += jumps
+    if not jumps:
+        faults += _units(accounts, sure)
+        faults += _broken_reserves(accounts)
+    return faults
+
+
+def _too_few(accounts: Accounts) -> list[Fault]:
+    faults = []
+    for name in FLOWS:
+        known = int(np.isfinite(accounts.derived(name)).sum())
+        if known < LEAST_YEARS:
+            mend = "add earlier years, or reserves from which they follow"
+            allowed = f"at least {LEAST_YEARS} years, given or following from the reserve"
+            faults.append(Fault(f"column {name}", f"{known} years", allowed, mend))
+    return faults
+
+
+def _jumps(accounts: Accounts, name: str, sure: set[str]) -> list[Fault]:
+    """Figures that stand apart from their neighbours by a factor, as another unit or a slipped digit makes them."""
+    series = getattr(accounts, name)
+    at = np.flatnonzero(np.isfinite(series))
+    if len(at) < 3:
+        return []
+    logs, years, apart = np.log(series[at]), accounts.years[at], np.diff(at)
+    steps = np.diff(logs)
+    beyond = steps - np.median(steps / apart) * apart
+    bad = np.flatnonzero(np.abs(beyond) > math.log(LARGEST_STEP))
+    faults = []
+    done: set[int] = set()
+    for i in bad.tolist():
+        if i in done:
+            continue
+        back = i + 1 < len(steps) and i + 1 in bad and beyond[i] * beyond[i + 1] < 0.0
+        # A first figure that stands alone shows as one jump; so does a series that changes its unit for good.
+        odd = i if i == 0 and not back else i + 1
+        if back:
+            done.add(i + 1)
+        if f"{name} {years[odd]}" in sure:
+            continue
+        neighbours = [j for j in (odd - 1, odd + 1) if 0 <= j < len(at)]
+        factor = math.exp(abs(beyond[i]))
+        more = "more" if (beyond[i] > 0) != (odd == i) else "less"
+        beside = ", ".join(f"{years[j]}: {series[at[j]]:g}" for j in neighbours)
+        found = (
+            f"{series[at[odd]]:g}, about {factor:.3g} times {more} than its neighbours lead one to expect ({beside})"
+        )
+        mend = f"correct the digit or the unit{_unit_hint(factor)}; if the figure is true, write in pool.toml: "
+        faults.append(
+            Fault(
+                accounts.place(int(years[odd]), name),
+                found,
+                f"steps within a factor of {LARGEST_STEP:g} of the usual one",
+                mend + f'confirmed = ["{name} {years[odd]}"]',
+            )
+        )
+    return faults
+
+
+def _unit_hint(factor: float) -> str:
+    for power in (10, 100, 1000, 10**6):
+        if abs(math.log(factor / power)) < math.log(1.5):
+            return f" (a factor near {power:,})"
+    return ""
+
+
+def _units(accounts: Accounts, sure: set[str]) -> list[Fault]:
+    faults = []
+    ratio = np.log(accounts.income / accounts.outgo)
+    ratio = ratio[np.isfinite(ratio)]
+    if ratio.size and abs(np.median(ratio)) > math.log(LARGEST_RATIO) and "units" not in sure:
+        found = f"income {math.exp(np.median(ratio)):.3g} times outgo"
+        mend = 'state both in the unit that pool.toml names; if it is true, write there: confirmed = ["units"]'
+        faults.append(Fault("columns income and outgo", found, f"within a factor of {LARGEST_RATIO:g}", mend))
+    months = np.abs(accounts.reserve) / accounts.outgo
+    months = months[np.isfinite(months)]
+    if months.size and np.median(months) > LARGEST_RESERVE and "units" not in sure:
+        found = f"a reserve of {np.median(months):.3g} years of outgo"
+        mend = 'state both in the unit that pool.toml names; if it is true, write there: confirmed = ["units"]'
+        faults.append(Fault("columns reserve and outgo", found, f"at most {LARGEST_RESERVE:g} years", mend))
+    return faults
+
+
+def reserve_gaps(accounts: Accounts) -> list[tuple[int, int, float, float]]:
+    """Where two known reserves with all flows between them do not meet by more than the tolerance.
+
+    Returns
+    -------
+    list
+        Years of the two reserves, what the later one is by the flows and the declared adjustments, and what stands.
+    """
+    found = []
+    known = np.flatnonzero(np.isfinite(accounts.reserve))
+    flow = accounts.income - accounts.outgo + accounts.adjustment
+    for before, after in pairwise(known):
+        between = slice(before + 1, after + 1)
+        expected = accounts.reserve[before] + flow[between].sum()
+        if abs(accounts.reserve[after] - expected) > TOLERANCE * accounts.outgo[between].sum():
+            years = int(accounts.years[before]), int(accounts.years[after])
+            found.append((*years, float(expected), float(accounts.reserve[after])))
+    return found
+
+
+def _broken_reserves(accounts: Accounts) -> list[Fault]:
+    faults = []
+    for before, after, expected, stands in reserve_gaps(accounts):
+        at = after - int(accounts.years[0])
+        already = float(accounts.adjustment[at])
+        amount = stands - expected + already
+        mend = (
+            "correct the figure; or, if something else moved the reserve (a loan, a transfer, a revaluation), "
+            f'declare it in pool.toml: [[adjustments]] with year = {after}, amount = {amount:.6g}, reason = "..."'
+        )
+        words = f"{stands:g}, but the reserve of {before} and the flows since give {expected:.6g}"
+        allowed = f"a difference of at most {TOLERANCE:.0%} of the outgo"
+        faults.append(Fault(accounts.place(after, "reserve"), words, allowed, mend))
+    return faults

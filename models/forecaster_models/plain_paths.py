@@ -1,0 +1,431 @@
+"""The states of a plain pool: their Gaussian prior, the figures as measurements of them, and years that stand apart.
+
+NumPy only: the PyMC model takes these matrices and adds what multiplies them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.linalg import cholesky
+from scipy.linalg.lapack import dpotri
+
+from forecaster.errors import Fault, FaultyInput
+from forecaster.plain_futures import DRIFT_PERSISTENCE, SHOCK_NU, past_people
+from forecaster.pool_accounts import TOLERANCE, Accounts
+from forecaster_models.priors import Priors
+
+Array = np.ndarray
+
+# Priors that enter the paths linearly and are integrated out with them.
+LINEAR = ("growth", "cost_excess", "base_excess", "cost_start", "base_start", "ageing")
+# The last states: of these priors the future needs the values.
+LASTING = ("growth", "cost_excess", "base_excess", "ageing")
+# Standard deviation of the first level around the first figure: wide, the figures settle it.
+LEVEL_SD = 1.0
+# Student-t degrees of freedom of what a booked year differs from its path by: low, so that one wrong figure is left
+# standing alone rather than followed.
+NOISE_NU = 3.0
+# Scales at which the years that stand apart are first looked for; those of shocks and noise then follow the data, held
+# by as many years of the first scale.
+FIRST_SCALES = {
+    "cost_sd": 0.017,
+    "base_sd": 0.017,
+    "noise_sd": 0.006,
+    "cost_drift_sd": 0.017,
+    "base_drift_sd": 0.017,
+    "correlation": 0.15,
+    "drift_correlation": 0.6,
+}
+HELD_BY = 4.0
+# A year stands apart if its weight is below this: a shock of more than four scales.
+APART = 0.25
+
+
+@dataclass(frozen=True)
+class PlainData:
+    """What the model is conditioned on; money nominal, in the pool's unit.
+
+    Attributes
+    ----------
+    accounts
+        The accounts themselves.
+    log_flows
+        Logs of outgo and of the contribution base (premium income by premium rate), NaN where not known, outgo first,
+        ``(2 year,)``.
+    log_per_base
+        Log of income a unit of base: the rate, by the share of income that is premium, ``(year,)``.
+    head_step, age_step, worker_step
+        Yearly log change of persons, of need a person, and of persons of 20 to 64, ``(year - 1,)``.
+    """
+
+    accounts: Accounts
+    log_flows: Array
+    log_per_base: Array
+    head_step: Array
+    age_step: Array
+    worker_step: Array
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much a year counts: 1 in an ordinary one, near 0 where a shock or a figure stands apart.
+
+    Attributes
+    ----------
+    shocks
+        Of the yearly shocks of outgo and base, ``(2, year - 1)``.
+    booked
+        Of the booked flows, outgo first, ``(2 year,)``.
+    centre
+        Smoothed log paths of outgo and base, ``(2 year,)``.
+    """
+
+    shocks: Array
+    booked: Array
+    centre: Array
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The states, Gaussian given the scales, in the order of :func:`state_names`.
+
+    Attributes
+    ----------
+    mean
+        Prior mean, ``(state,)``.
+    fixed
+        Their covariance that hangs on no scale, ``(state, state)``.
+    terms
+        Covariances for scales of one, ``(6, state, state)``, in the order of :func:`coefficients`.
+    """
+
+    mean: Array
+    fixed: Array
+    terms: Array
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Figures as noisy linear measurements of the states: ``value = matrix @ states + error``.
+
+    Attributes
+    ----------
+    matrix, value
+        Shapes ``(figure, state)`` and ``(figure,)``.
+    noise
+        Variance for a noise scale of one: the inverse weight of a booked flow, 0 for a sum that reserves tell.
+    error
+        Standard deviation beside the noise, ``(figure,)``.
+    """
+
+    matrix: Array
+    value: Array
+    noise: Array
+    error: Array
+
+
+def plain_data(accounts: Accounts, place: str, other_income_share: float = 0.0) -> PlainData:
+    """Arrays of a pool's accounts, with the population of its country.
+
+    Parameters
+    ----------
+    place
+        ISO 3166 three-letter code.
+    other_income_share
+        Share of income that the premium rate does not move.
+    """
+    total, working, _, need = past_people(place, int(accounts.years[0]), int(accounts.years[-1]))
+    log_per_base = np.log(accounts.rate_filled / (1.0 - other_income_share))
+    return PlainData(
+        accounts=accounts,
+        log_flows=np.concatenate([np.log(accounts.outgo), np.log(accounts.income) - log_per_base]),
+        log_per_base=log_per_base,
+        head_step=np.diff(np.log(total)),
+        age_step=np.diff(np.log(need / total)),
+        worker_step=np.diff(np.log(working)),
+    )
+
+
+def state_names(data: PlainData) -> tuple[slice, slice, slice, slice, dict[str, int]]:
+    """Where the states stand: paths of log outgo and log base, drifts of both by step, and :data:`LASTING`."""
+    n = len(data.accounts.years)
+    drifts = slice(2 * n, 3 * n - 1), slice(3 * n - 1, 4 * n - 2)
+    return slice(0, n), slice(n, 2 * n), *drifts, {name: 4 * n - 2 + i for i, name in enumerate(LASTING)}
+
+
+def prior_of(data: PlainData, priors: Priors, weights: Weights) -> Prior:
+    """Prior of the states, shocks widened in the years whose weight says that they stand apart."""
+    n = len(data.accounts.years)
+    mean, sd = linear_priors(priors)
+    cost, base, cost_drift, base_drift, lasting = state_names(data)
+    size = 4 * n - 2 + len(lasting)
+    cumulated = np.tril(np.ones((n, n - 1)), -1)
+    expected = np.zeros(size)
+    for rows, step in ((cost, data.head_step), (base, data.worker_step)):
+        first = np.flatnonzero(np.isfinite(data.log_flows[rows]))[0]
+        path = cumulated @ step
+        expected[rows] = data.log_flows[rows][first] + path - path[first]
+    loadings = {name: np.zeros(size) for name in (*LINEAR, "cost_level", "base_level")}
+    loadings["growth"][: 2 * n] = np.tile(cumulated.sum(axis=1), 2)
+    loadings["ageing"][cost] = cumulated @ data.age_step
+    fading = DRIFT_PERSISTENCE ** np.arange(n - 1)
+    memory = np.linalg.cholesky(DRIFT_PERSISTENCE ** np.abs(np.subtract.outer(np.arange(n - 1), np.arange(n - 1))))
+    # Shocks and drifts as loadings on independent units, one a year.
+    shock, drift = np.zeros((2, size, n - 1)), np.zeros((2, size, n - 1))
+    for i, (name, rows, own) in enumerate((("cost", cost, cost_drift), ("base", base, base_drift))):
+        loadings[f"{name}_excess"][rows] = cumulated.sum(axis=1)
+        loadings[f"{name}_start"][rows] = cumulated @ fading
+        loadings[f"{name}_start"][own] = fading
+        loadings[f"{name}_level"][rows] = 1.0
+        shock[i, rows] = cumulated / np.sqrt(weights.shocks[i])
+        drift[i, rows] = cumulated @ memory
+        drift[i, own] = memory
+    for name, state in lasting.items():
+        loadings[name][state] = 1.0
+    fixed = LEVEL_SD**2 * sum(np.outer(loadings[k], loadings[k]) for k in ("cost_level", "base_level"))
+    for name in LINEAR:
+        expected = expected + mean[name] * loadings[name]
+        fixed = fixed + sd[name] ** 2 * np.outer(loadings[name], loadings[name])
+    terms = []
+    for first, second in (shock, drift):
+        crossed = first @ second.T
+        terms += [first @ first.T, second @ second.T, crossed + crossed.T]
+    return Prior(expected, fixed, np.array(terms))
+
+
+def coefficients(scales: Mapping[str, Any]) -> list[Any]:
+    """What multiplies the terms of :class:`Prior`: variances and covariances of shocks, then of drifts."""
+    cost, base = scales["cost_sd"], scales["base_sd"]
+    cost_drift, base_drift = scales["cost_drift_sd"], scales["base_drift_sd"]
+    return [
+        cost**2,
+        base**2,
+        scales["correlation"] * cost * base,
+        cost_drift**2,
+        base_drift**2,
+        scales["drift_correlation"] * cost_drift * base_drift,
+    ]
+
+
+def linear_priors(priors: Priors) -> tuple[dict[str, float], dict[str, float]]:
+    """Means and standard deviations of the priors that are integrated out.
+
+    Raises
+    ------
+    FaultyInput
+        When one of them is neither normal nor fixed.
+    """
+    faults = [
+        Fault(f"plain.{name}", priors[name]["distribution"], "Normal or Fixed", "it is integrated out in closed form")
+        for name in LINEAR
+        if priors[name]["distribution"] not in {"Normal", "Fixed"}
+    ]
+    if faults:
+        raise FaultyInput("priors of the plain block", faults)
+    fixed = {name: priors[name]["distribution"] == "Fixed" for name in LINEAR}
+    mean = {name: float(priors[name]["value" if fixed[name] else "mu"]) for name in LINEAR}
+    return mean, {name: 0.0 if fixed[name] else float(priors[name]["sigma"]) for name in LINEAR}
+
+
+def evidence(data: PlainData, weights: Weights) -> Evidence:
+    """Booked flows, and the sums of flows that reserves tell where a flow between two of them is missing."""
+    accounts, n = data.accounts, len(data.accounts.years)
+    size = 4 * n - 2 + len(LASTING)
+    known = np.flatnonzero(np.isfinite(data.log_flows))
+    rows, values = [np.eye(size)[known]], [data.log_flows[known]]
+    noise, errors = [1.0 / weights.booked[known]], [np.zeros(len(known))]
+    reserves = np.flatnonzero(np.isfinite(accounts.reserve))
+    money = np.exp(weights.centre + np.concatenate([np.zeros(n), data.log_per_base]))
+    for before, after in pairwise(reserves):
+        between = np.arange(before + 1, after + 1)
+        if np.isfinite(accounts.income[between] + accounts.outgo[between]).all():
+            continue  # the flows tell it better
+        sign = np.zeros(2 * n)
+        sign[between], sign[n + between] = -1.0, 1.0
+        told = accounts.reserve[after] - accounts.reserve[before] - accounts.adjustment[between].sum()
+        # Linear in the logs around the smoothed paths, in units of the outgo of the time.
+        scale = money[between].mean()
+        row = np.zeros((1, size))
+        row[0, : 2 * n] = sign * money / scale
+        rows.append(row)
+        values.append([(told - sign @ money) / scale + row[0, : 2 * n] @ weights.centre])
+        noise.append([0.0])
+        errors.append([TOLERANCE * np.sqrt(len(between))])
+    return Evidence(np.vstack(rows), np.concatenate(values), np.concatenate(noise), np.concatenate(errors))
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """The law of figures and wanted states as a sum of matrices, one a coefficient.
+
+    Attributes
+    ----------
+    gap
+        Figures less their prior mean, ``(figure,)``.
+    mean
+        Prior mean of the wanted states, ``(wanted,)``.
+    figures, across, own
+        Covariance of figures, of wanted states with figures, and of wanted states for every coefficient, with what
+        hangs on none at the end: ``(8, figure, figure)``, ``(8, wanted, figure)``, ``(8, wanted, wanted)``.
+    """
+
+    gap: Array
+    mean: Array
+    figures: Array
+    across: Array
+    own: Array
+
+    def log_density(self, by_scale: Array) -> tuple[float, Array]:
+        """Log density of the figures, and its slope by each coefficient, ``(7,)``."""
+        inverse, half_log = self._solved(by_scale)
+        pull = inverse @ self.gap
+        slope = self.figures[:-1].reshape(len(self.figures) - 1, -1) @ (np.outer(pull, pull) - inverse).ravel()
+        return float(-0.5 * self.gap @ pull - half_log), 0.5 * slope
+
+    def states(self, by_scale: Array, unit: Array) -> Array:
+        """Wanted states drawn from their law given the figures, ``unit`` standard normal, ``(wanted,)``."""
+        across, own = (self._summed(part, by_scale) for part in (self.across, self.own))
+        gain = across @ self._solved(by_scale)[0]
+        left = own - gain @ across.T
+        spread, rotation = np.linalg.eigh(0.5 * (left + left.T))
+        drawn: Array = self.mean + gain @ self.gap + rotation @ (np.sqrt(np.maximum(spread, 0.0)) * unit)
+        return drawn
+
+    def _solved(self, by_scale: Array) -> tuple[Array, float]:
+        """Inverse of the figures' covariance and half the log of its determinant."""
+        root = cholesky(self._summed(self.figures, by_scale), lower=True, check_finite=False)
+        lower = dpotri(root, lower=1)[0]
+        inverse = lower + np.tril(lower, -1).T
+        return inverse, float(np.log(np.diag(root)).sum())
+
+    @staticmethod
+    def _summed(parts: Array, by_scale: Array) -> Array:
+        total: Array = (by_scale @ parts[:-1].reshape(len(by_scale), -1)).reshape(parts[-1].shape) + parts[-1]
+        return total
+
+
+def linear_system(prior: Prior, seen: Evidence, wanted: Array) -> LinearSystem:
+    """Figures and wanted states by coefficient: the six of :func:`coefficients`, then the variance of the noise."""
+    measured = seen.matrix
+    nothing = np.zeros_like(prior.fixed)
+    states = np.array([*prior.terms, nothing, prior.fixed])
+    figures = measured @ states @ measured.T
+    figures[-2] += np.diag(seen.noise)
+    figures[-1] += np.diag(seen.error**2)
+    return LinearSystem(
+        gap=seen.value - measured @ prior.mean,
+        mean=prior.mean[wanted],
+        figures=figures,
+        across=states[:, wanted] @ measured.T,
+        own=states[:, wanted][:, :, wanted],
+    )
+
+
+def smoothed(data: PlainData, priors: Priors, scales: Mapping[str, float], weights: Weights) -> tuple[Array, Array]:
+    """Mean and covariance of the states given the evidence, for known scales."""
+    prior, seen = prior_of(data, priors, weights), evidence(data, weights)
+    covariance = prior.fixed + np.tensordot(coefficients(scales), prior.terms, axes=1)
+    across = seen.matrix @ covariance
+    error = np.diag(scales["noise_sd"] ** 2 * seen.noise + seen.error**2)
+    gain = np.linalg.solve(across @ seen.matrix.T + error, across).T
+    return prior.mean + gain @ (seen.value - seen.matrix @ prior.mean), covariance - gain @ across
+
+
+def reserve_terms(reserve: Array, adjustment: Array) -> tuple[Array, Array]:
+    """Reserve of every year as ``constant + matrix @ (income - outgo)``, from the last known one, else the next one."""
+    n = len(reserve)
+    constant, matrix = np.zeros(n), np.zeros((n, n))
+    known = np.flatnonzero(np.isfinite(reserve))
+    for t in range(n):
+        before = known[known <= t]
+        anchor = before[-1] if before.size else known[0]
+        between = np.arange(anchor + 1, t + 1) if anchor <= t else np.arange(t + 1, anchor + 1)
+        sign = 1.0 if anchor <= t else -1.0
+        constant[t] = reserve[anchor] + sign * adjustment[between].sum()
+        matrix[t, between] = sign
+    return constant, matrix
+
+
+def robust_weights(data: PlainData, priors: Priors) -> Weights:
+    """Weights of shocks and booked flows under Student-t tails, by expectation and maximisation.
+
+    A t variable is normal given its weight; the weights' expectations given the smoothed states are taken as they are,
+    so that the states stay Gaussian. Figures that stand alone between their neighbours begin with no weight: else the
+    path would go through them and come back.
+    """
+    n = len(data.accounts.years)
+    cost, base, cost_drift, base_drift, lasting = state_names(data)
+    weights = Weights(np.ones((2, n - 1)), _lone_figures(data), _filled_paths(data))
+    scales = dict(FIRST_SCALES)
+    rows = np.zeros((2, n - 1, 4 * n - 2 + len(lasting)))
+    every = np.arange(n - 1)
+    for i, (name, path, drift) in enumerate((("cost", cost, cost_drift), ("base", base, base_drift))):
+        rows[i, every, path.start + every + 1] = 1.0
+        rows[i, every, path.start + every] = -1.0
+        rows[i, every, drift.start + every] = -1.0
+        rows[i, :, lasting["growth"]] = rows[i, :, lasting[f"{name}_excess"]] = -1.0
+    rows[0, :, lasting["ageing"]] = -data.age_step
+    volume = np.stack([data.head_step, data.worker_step])
+    known = np.isfinite(data.log_flows)
+    for _ in range(40):
+        mean, covariance = smoothed(data, priors, scales, weights)
+        shock = (rows @ mean - volume) ** 2 + np.einsum("ijk,kl,ijl->ij", rows, covariance, rows)
+        booked = (data.log_flows - mean[: 2 * n]) ** 2 + np.diag(covariance)[: 2 * n]
+        own = np.array([[scales["cost_sd"]], [scales["base_sd"]]])
+        shocks = (SHOCK_NU + 1.0) / (SHOCK_NU + shock / own**2)
+        noise = np.where(known, (NOISE_NU + 1.0) / (NOISE_NU + booked / scales["noise_sd"] ** 2), 1.0)
+        for i, name in enumerate(("cost_sd", "base_sd")):
+            scales[name] = _scale(shocks[i] * shock[i], FIRST_SCALES[name])
+        scales["noise_sd"] = _scale((noise * booked)[known], FIRST_SCALES["noise_sd"])
+        weights = Weights(shocks, noise, mean[: 2 * n])
+    return weights
+
+
+def _scale(squares: Array, first: float) -> float:
+    return float(np.sqrt((squares.sum() + HELD_BY * first**2) / (squares.size + HELD_BY)))
+
+
+def _filled_paths(data: PlainData) -> Array:
+    """The flows with straight lines across gaps and their usual growth before and after."""
+    n = len(data.accounts.years)
+    every, parts = np.arange(n), []
+    for series in (data.log_flows[:n], data.log_flows[n:]):
+        at = np.flatnonzero(np.isfinite(series))
+        growth = np.median(np.diff(series[at]) / np.diff(at))
+        outside = np.minimum(every - at[0], 0) + np.maximum(every - at[-1], 0)
+        parts.append(np.interp(every, at, series[at]) + growth * outside)
+    return np.concatenate(parts)
+
+
+def _lone_figures(data: PlainData) -> Array:
+    """First weights of the booked flows: next to none for a figure far off the line between its neighbours."""
+    n = len(data.accounts.years)
+    weights = np.ones(2 * n)
+    for start in (0, n):
+        series = data.log_flows[start : start + n]
+        at = np.flatnonzero(np.isfinite(series))
+        while len(at) > 4:
+            before, here, after = at[:-2], at[1:-1], at[2:]
+            share = (here - before) / (after - before)
+            off = np.abs(series[here] - (1.0 - share) * series[before] - share * series[after])
+            worst = int(off.argmax())
+            if off[worst] < max(0.15, 8.0 * np.median(off)):
+                break
+            weights[start + here[worst]] = NOISE_NU * (FIRST_SCALES["noise_sd"] / off[worst]) ** 2
+            at = np.delete(at, worst + 1)
+    return weights
+
+
+def standing_apart(data: PlainData, weights: Weights) -> dict[str, list[int]]:
+    """Years whose figure stands alone, and years whose step stands apart, by line."""
+    n, years = len(data.accounts.years), data.accounts.years
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(("outgo", "income")):
+        found[f"{name} figure"] = years[weights.booked[i * n : (i + 1) * n] < APART].tolist()
+        found[f"{name} step"] = years[1:][weights.shocks[i] < APART].tolist()
+    return {name: value for name, value in found.items() if value}
