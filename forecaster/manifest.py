@@ -15,6 +15,7 @@ from typing import Any
 
 import forecaster
 from forecaster.basis import Basis
+from forecaster.certificate import Record
 from forecaster.observations import list_places, observation_hash
 from forecaster.policy import Policy
 from forecaster.resources import data_dir
@@ -58,7 +59,11 @@ def data_hashes(place: str) -> dict[str, str | None]:
 
 
 def run_manifest(
-    basis: Basis, law: Policy, reform: Policy | None = None, fit: Mapping[str, Any] | None = None
+    basis: Basis,
+    law: Policy,
+    reform: Policy | None = None,
+    fit: Mapping[str, Any] | None = None,
+    record: Record | None = None,
 ) -> dict[str, Any]:
     """Everything that decides the figures of a projection.
 
@@ -70,11 +75,13 @@ def run_manifest(
         Baseline and reform; no reform when only the law was projected.
     fit
         Manifest of the fit that the basis was drawn from; None for a basis that was written by hand.
+    record
+        How the fit's model did in its backtest; None for a basis that was written by hand.
 
     Returns
     -------
     dict
-        With ``run_hash``, the SHA-256 over all the rest.
+        With ``run_hash``, the SHA-256 over all the rest but ``backtest``, which decides no figure.
     """
     scheme = law.scheme
     content: dict[str, Any] = {
@@ -99,7 +106,7 @@ def run_manifest(
         content["reform"] = {"changes": [str(change) for change in reform.change.changes], "sha256": reform.hash}
     if fit is not None:
         content["fit"] = {"sha256": fit["hash"], "seed": fit["seed"], "quick": fit["quick"]}
-    return {"run_hash": digest(content), **content}
+    return {"run_hash": digest(content), **content, "backtest": None if record is None else record.as_dict()}
 
 
 def manifest_bytes(manifest: Mapping[str, Any]) -> bytes:

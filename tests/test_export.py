@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecaster import export
+from forecaster.attribution import SPENDING_DRIVERS, attribute
 from forecaster.engine import INCOME_LINES
 from forecaster.errors import ForecasterError
 from forecaster.export import folder
 from forecaster.manifest import canonical, code_hash, manifest_bytes, run_manifest
+from forecaster.measures import valuation
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
-from forecaster.solve import RequiredRate
+from forecaster.solve import Required
 from funds import random_basis
 
 # Every lever is off its neutral value, so that no line of the account is zero unseen.
@@ -120,6 +123,44 @@ def test_probabilities_count_draws(scenarios):
     assert (reform["below_floor_by_year"] >= reform["depleted_by_year"]).all()
 
 
+def test_the_chance_that_the_limit_binds_counts_draws_of_a_review():
+    reviewed = LAW.reform(Reform.parse(["yearly_review=on@2026-01-01"]))
+    law, reform = export.run_scenarios(random_basis(200, 25, seed=3), LAW, reviewed)
+    table = export.probability_table([law, reform]).set_index("scenario")
+    assert (table.loc["baseline", ["rate_limit_by_year", "rate_limit_in_year"]] == 0.0).all(axis=None)
+    binds = reform.projection.limit_binds
+    np.testing.assert_array_equal(table.loc["reform", "rate_limit_in_year"], binds.mean(axis=1))
+    ever = np.maximum.accumulate(binds, axis=0).mean(axis=1)
+    np.testing.assert_allclose(table.loc["reform", "rate_limit_by_year"], ever)
+    assert ever[-1] > 0.0
+
+
+def test_the_valuation_table_holds_every_measure_of_every_period():
+    scenarios = export.run_scenarios(random_basis(60, 51, seed=2), LAW, LAW)
+    table = export.valuation_table(scenarios)
+    assert list(table["period"].unique()) == [25, 50]
+    found = valuation(scenarios[0].basis, LAW, scenarios[0].projection, 50)
+    rows = table[(table["scenario"] == "baseline") & (table["period"] == 50)].set_index("measure")
+    assert rows.loc["balance", "mean"] == pytest.approx(found.balance.mean())
+    assert rows.loc["balance", "mean"] == pytest.approx(rows.loc["income_rate", "mean"] - rows.loc["cost_rate", "mean"])
+    assert rows.loc["level_rate", "q0.9"] == pytest.approx(np.quantile(found.level_rate, 0.9))
+    assert rows.loc["unfunded_obligation", "unit"] == "TWD bn"
+
+
+def test_the_spending_table_sums_to_the_growth_of_outgo():
+    basis = random_basis(40, 6)
+    assert export.spending_table(export.run_scenarios(basis, LAW)).empty
+    assert "spending" not in export.forecast_tables(export.run_scenarios(basis, LAW))
+    ones = np.ones_like(basis.outlay)
+    known = replace(basis, drivers={"population": ones, "need_index": ones, "gdp_nominal": basis.drivers["gdp"]})
+    scenarios = export.run_scenarios(known, LAW)
+    table = export.forecast_tables(scenarios)["spending"].set_index(["driver", "year"])["mean"]
+    outgo = scenarios[0].projection.outgo
+    np.testing.assert_allclose(table["all"], (outgo - outgo[0]).mean(axis=1), atol=1e-9)
+    assert table["ageing"].abs().max() == 0.0
+    assert table["income"].iloc[-1] + table["excess"].iloc[-1] == pytest.approx(table["all"].iloc[-1])
+
+
 def test_the_floor_is_the_laws_not_the_codes():
     reform = LAW.reform(Reform.parse(["reserve_floor_months=2@2026-01-01"]))
     (scenario,) = export.run_scenarios(random_basis(50, 4), reform)
@@ -138,8 +179,8 @@ def test_first_years_sum_to_one_with_those_not_within_the_horizon(scenarios):
 
 
 def test_required_rates_above_the_limit_say_so():
-    within = RequiredRate(0.05416, 0.0542, 0.06, "Art. 18", 0.5)
-    above = RequiredRate(0.0712, None, 0.06, "Art. 18", 0.1)
+    within = Required(0.05416, 0.0542, 0.06, "Art. 18", 0.5)
+    above = Required(0.0712, None, 0.06, "Art. 18", 0.1)
     questions = [export.RateQuestion("baseline", 1.0, 2030, "2027-01-01", 0.5, answer) for answer in (within, above)]
     table = export.required_rate_table(questions)
     assert table["answer"].tolist() == ["5.42%", "above the legal limit of 6%"]
@@ -147,9 +188,15 @@ def test_required_rates_above_the_limit_say_so():
 
 
 def test_the_data_dictionary_names_every_column_and_line(scenarios, forecast):
-    answer = RequiredRate(0.05, 0.05, 0.06, "Art. 18", 0.5)
+    answer = Required(0.05, 0.05, 0.06, "Art. 18", 0.5)
     tables = export.forecast_tables(scenarios, [export.RateQuestion("baseline", 1.0, 2030, "2027-01-01", 0.5, answer)])
-    written = {(name, column) for name, table in tables.items() for column in table.columns}
+    known = replace(
+        scenarios[0].basis, drivers=dict.fromkeys(SPENDING_DRIVERS, np.ones_like(scenarios[0].basis.outlay))
+    )
+    tables["spending"] = export.spending_table(export.run_scenarios(known, LAW))
+    parts = attribute(scenarios[0].basis, LAW, scenarios[1].policy)
+    tables["attribution"] = export.attribution_table(parts, scenarios[0].basis.years, "TWD")
+    written = {(name, column) for name, table in tables.items() for column in export.marked(table, ["why"]).columns}
     entries = export.column_table()
     assert set(zip(entries["table"], entries["column"], strict=True)) == written
     assert (entries["meaning"] != "").all()

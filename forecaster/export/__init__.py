@@ -1,6 +1,15 @@
 """Forecast tables, and writing them: used by the command line and, for downloads, by the dashboard."""
 
-from forecaster.export.files import column_table, csv_bytes, line_table, neutralised, parquet_bytes, sha256, table_files
+from forecaster.export.files import (
+    column_table,
+    csv_bytes,
+    line_table,
+    marked,
+    neutralised,
+    parquet_bytes,
+    sha256,
+    table_files,
+)
 from forecaster.export.folder import MARK, check_target, write_folder
 from forecaster.export.tables import (
     BASELINE,
@@ -12,6 +21,7 @@ from forecaster.export.tables import (
     Line,
     RateQuestion,
     Scenario,
+    attribution_table,
     events,
     first_year_table,
     forecast_table,
@@ -20,6 +30,8 @@ from forecaster.export.tables import (
     probability_table,
     required_rate_table,
     run_scenarios,
+    spending_table,
+    valuation_table,
 )
 
 __all__ = [
@@ -33,6 +45,7 @@ __all__ = [
     "Line",
     "RateQuestion",
     "Scenario",
+    "attribution_table",
     "check_target",
     "column_table",
     "csv_bytes",
@@ -42,12 +55,15 @@ __all__ = [
     "forecast_tables",
     "line_table",
     "line_values",
+    "marked",
     "neutralised",
     "parquet_bytes",
     "probability_table",
     "required_rate_table",
     "run_scenarios",
     "sha256",
+    "spending_table",
     "table_files",
+    "valuation_table",
     "write_folder",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import pyarrow as pa
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from forecaster.export.tables import LINES, NOT_WITHIN, QUANTILE_COLUMNS
 from forecaster.solvency import QUANTILES
 
+WARNING = "warning"
+_WARNING_MEANING = "there only when the backtest gives cause: the bands failed, or were never or differently tested"
 _SHARE = "share of draws, 0 to 1"
 _COLUMNS = (
     (
@@ -28,7 +30,7 @@ _COLUMNS = (
         "calendar year",
         "year of the flow; the stock stands at its end unless lines.csv says otherwise",
     ),
-    ("forecast", "unit", "", "unit of mean and quantiles; money is nominal, bn = thousand millions"),
+    ("forecast", "unit", "", "unit of mean and quantiles; money is nominal, bn = thousand millions, m = millions"),
     ("forecast", "mean", "see unit", "mean over the draws"),
     *(
         ("forecast", name, "see unit", f"{p:g} quantile over the draws, each year and line by itself")
@@ -48,10 +50,62 @@ _COLUMNS = (
     ("probabilities", "depleted_in_year", _SHARE, "the reserve ends this very year below zero"),
     ("probabilities", "deficit_by_year", _SHARE, "outgo has exceeded income in this year or an earlier one"),
     ("probabilities", "deficit_in_year", _SHARE, "outgo exceeds income in this very year"),
+    (
+        "probabilities",
+        "rate_limit_by_year",
+        _SHARE,
+        "the yearly review has wanted a higher general rate than the law allows in this year or an earlier one",
+    ),
+    ("probabilities", "rate_limit_in_year", _SHARE, "the yearly review wants a higher rate in this very year"),
     ("first_years", "scenario", "", "baseline or reform"),
     ("first_years", "event", "", "first_deficit, first_below_floor or first_depletion"),
     ("first_years", "year", "calendar year", f"first year of the event, or {NOT_WITHIN!r}"),
     ("first_years", "probability", _SHARE, "sums to 1 over the rows of a scenario and event"),
+    ("valuation", "scenario", "", "baseline or reform"),
+    ("valuation", "period", "years", "length of the valuation period from the first projected year"),
+    (
+        "valuation",
+        "measure",
+        "",
+        "summarised income rate (opening reserve in), cost rate (a year's outgo as last reserve in) and balance, "
+        "shares of the contribution base at present value; the level general rate that would balance them; the "
+        "unfunded obligation",
+    ),
+    ("valuation", "unit", "", "unit of the values in this row"),
+    ("valuation", "mean", "see unit", "mean over the draws"),
+    *(
+        ("valuation", name, "see unit", f"{p:g} quantile over the draws")
+        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    ),
+    ("spending", "scenario", "", "baseline or reform"),
+    (
+        "spending",
+        "driver",
+        "",
+        "what outgo grew by since the first year: people = inhabitants; ageing = need per head at each age's cost; "
+        "income = nominal GDP per head; excess = beyond these; policy = budget growth and co-payments; all = their sum",
+    ),
+    ("spending", "year", "calendar year", "year of the flow"),
+    ("spending", "unit", "", "unit of mean and quantiles"),
+    ("spending", "mean", "see unit", "mean over the draws"),
+    *(
+        ("spending", name, "see unit", f"{p:g} quantile over the draws")
+        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    ),
+    ("attribution", "lever", "", "parameter whose part of the difference it is; `all` is the whole difference"),
+    ("attribution", "line", "", "line of the account, explained in lines.csv"),
+    ("attribution", "year", "calendar year", "year of the flow; the stock stands at its end"),
+    ("attribution", "unit", "", "unit of mean and quantiles"),
+    (
+        "attribution",
+        "mean",
+        "see unit",
+        "mean over the draws of second less first; the levers' means sum to that of `all`",
+    ),
+    *(
+        ("attribution", name, "see unit", f"{p:g} quantile over the draws")
+        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    ),
     ("required_rates", "scenario", "", "law that the question is put to: baseline or reform"),
     ("required_rates", "months", "months", "reserve wanted, in months of outgo"),
     ("required_rates", "through_year", "calendar year", "wanted at the end of every year from start to this one"),
@@ -67,12 +121,14 @@ _COLUMNS = (
 
 def column_table() -> pd.DataFrame:
     """Data dictionary: ``table``, ``column``, ``unit``, ``meaning``."""
-    return pd.DataFrame(_COLUMNS, columns=["table", "column", "unit", "meaning"])
+    tables = dict.fromkeys(entry[0] for entry in _COLUMNS)
+    rows = [*_COLUMNS, *((table, WARNING, "", _WARNING_MEANING) for table in tables)]
+    return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
 
 
-def line_table(currency: str) -> pd.DataFrame:
+def line_table(money: str) -> pd.DataFrame:
     """Lines of the forecast table: ``line``, ``unit``, ``kind``, ``meaning``."""
-    rows = [(line.name, line.unit_text(currency), line.kind, line.label) for line in LINES]
+    rows = [(line.name, line.unit_text(money), line.kind, line.label) for line in LINES]
     return pd.DataFrame(rows, columns=["line", "unit", "kind", "meaning"])
 
 
@@ -99,10 +155,16 @@ def parquet_bytes(table: pd.DataFrame, run_hash: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def table_files(tables: Mapping[str, pd.DataFrame], run_hash: str) -> dict[str, bytes]:
-    """Each table as ``NAME.csv`` and ``NAME.parquet``."""
+def marked(table: pd.DataFrame, warnings: Sequence[str]) -> pd.DataFrame:
+    """The table with the backtest's warnings in a column of its own, so that no row leaves without them."""
+    return table.assign(**{WARNING: " ".join(warnings)}) if warnings else table
+
+
+def table_files(tables: Mapping[str, pd.DataFrame], run_hash: str, warnings: Sequence[str] = ()) -> dict[str, bytes]:
+    """Each table as ``NAME.csv`` and ``NAME.parquet``; ``warnings`` of the backtest stand in every row."""
     files: dict[str, bytes] = {}
-    for name, table in tables.items():
+    for name, unmarked in tables.items():
+        table = marked(unmarked, warnings)
         files[f"{name}.csv"] = csv_bytes(table)
         files[f"{name}.parquet"] = parquet_bytes(table, run_hash)
     return files

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from forecaster.attribution import LINES as ATTRIBUTED
+from forecaster.attribution import SPENDING_DRIVERS, Attribution, spending_growth
 from forecaster.basis import Basis
 from forecaster.engine import INCOME_LINES, FundProjection, project
+from forecaster.measures import Valuation, periods, valuation
 from forecaster.policy import Policy
-from forecaster.solve import RequiredRate
+from forecaster.solve import Required
 from forecaster.solvency import (
     QUANTILES,
     YearDistribution,
     below_months,
     depletion,
     first_deficit,
+    limit_binds,
     pay_as_you_go_rate,
     quantiles,
     share_below,
@@ -44,11 +48,11 @@ class Line:
     unit: str = "money"
     kind: str = FLOW
 
-    def unit_text(self, currency: str) -> str:
-        """Unit as written in the tables, money in thousand millions, nominal."""
+    def unit_text(self, money: str) -> str:
+        """Unit as written in the tables, money nominal in the unit of the scheme, such as ``TWD bn``."""
         if self.unit != "money":
             return self.unit
-        return f"{currency} bn per year" if self.kind == FLOW else f"{currency} bn"
+        return f"{money} per year" if self.kind == FLOW else money
 
 
 _INCOME_LABELS = {
@@ -75,8 +79,8 @@ LINES = (
     Line("reserve", "Reserve at the end of the year", kind=STOCK),
     Line("reserve_months", "Reserve in months of the year's outgo", "months", STOCK),
     *(Line(f"paid_by.{payer}", label) for payer, label in _PAYER_LABELS.items()),
-    Line("general_premium_rate", "General premium rate of the policy, mean over the year", "share"),
-    Line("supplementary_premium_rate", "Supplementary premium rate of the policy, mean over the year", "share"),
+    Line("general_premium_rate", "General premium rate in force, mean over the year", "share"),
+    Line("supplementary_premium_rate", "Supplementary premium rate in force, mean over the year", "share"),
     Line("pay_as_you_go_rate", "General rate that would balance the year's income and outgo", "share"),
 )
 
@@ -106,7 +110,7 @@ def run_scenarios(basis: Basis, law: Policy, reform: Policy | None = None) -> tu
 def line_values(scenario: Scenario) -> dict[str, Array]:
     """Every line of :data:`LINES` as draws, shape ``(year, draw)``, in the line's unit."""
     result, basis, policy = scenario.projection, scenario.basis, scenario.policy
-    shape, terms = result.outgo.shape, result.premiums.terms
+    shape, premiums = result.outgo.shape, result.premiums
     return {
         "opening_reserve": result.opening,
         **result.income,
@@ -116,8 +120,8 @@ def line_values(scenario: Scenario) -> dict[str, Array]:
         "reserve": result.closing,
         "reserve_months": result.reserve_months,
         **{f"paid_by.{payer}": values for payer, values in result.by_payer().items()},
-        "general_premium_rate": np.broadcast_to(terms.rate[:, None], shape),
-        "supplementary_premium_rate": np.broadcast_to(terms.supplementary_rate[:, None], shape),
+        "general_premium_rate": np.broadcast_to(premiums.rate, shape),
+        "supplementary_premium_rate": np.broadcast_to(premiums.supplementary_rate, shape),
         "pay_as_you_go_rate": pay_as_you_go_rate(basis, policy, result),
     }
 
@@ -134,11 +138,11 @@ def forecast_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     draws = {scenario.name: line_values(scenario) for scenario in scenarios}
     if BASELINE in draws and REFORM in draws:
         draws[DIFFERENCE] = {name: draws[REFORM][name] - values for name, values in draws[BASELINE].items()}
-    years, currency = scenarios[0].basis.years, scenarios[0].policy.scheme.currency
+    years, money = scenarios[0].basis.years, scenarios[0].policy.scheme.money
     parts = []
     for name, values in draws.items():
         for line in LINES:
-            part = {"scenario": name, "line": line.name, "year": years, "unit": line.unit_text(currency)}
+            part = {"scenario": name, "line": line.name, "year": years, "unit": line.unit_text(money)}
             part |= {"mean": values[line.name].mean(axis=1) + 0.0}
             # Adding zero turns a minus zero, which would print as "-0.0", into zero.
             part |= dict(zip(QUANTILE_COLUMNS, quantiles(values[line.name]) + 0.0, strict=True))
@@ -171,6 +175,8 @@ def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
             "depleted_in_year": share_below(result, 0.0),
             "deficit_by_year": first["first_deficit"].by_year,
             "deficit_in_year": (result.balance < 0.0).mean(axis=1),
+            "rate_limit_by_year": limit_binds(result).by_year,
+            "rate_limit_in_year": result.limit_binds.mean(axis=1),
         }
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
@@ -189,6 +195,62 @@ def first_year_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+VALUATION_MEASURES = ("income_rate", "cost_rate", "balance", "level_rate", "unfunded_obligation")
+
+
+def valuation_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
+    """Summarised measures of each usual valuation period, see :mod:`forecaster.measures`; quantiles over draws."""
+    rows = []
+    for scenario in scenarios:
+        for years in periods(scenario.basis):
+            found = valuation(scenario.basis, scenario.policy, scenario.projection, years)
+            rows += [_valuation_row(scenario, found, measure) for measure in VALUATION_MEASURES]
+    return pd.DataFrame(rows)
+
+
+def _valuation_row(scenario: Scenario, found: Valuation, measure: str) -> dict[str, object]:
+    values = np.asarray(getattr(found, measure))[None, :]
+    spread = quantiles(values)[:, 0] + 0.0
+    return {
+        "scenario": scenario.name,
+        "period": found.years,
+        "measure": measure,
+        "unit": scenario.policy.scheme.money if measure == "unfunded_obligation" else "share",
+        "mean": float(values.mean()) + 0.0,
+        **dict(zip(QUANTILE_COLUMNS, spread, strict=True)),
+    }
+
+
+def spending_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
+    """Growth of outgo since the first year by driver, see :func:`forecaster.attribution.spending_growth`; ``all`` sums.
+
+    Empty where the basis does not know its people.
+    """
+    parts = []
+    for scenario in (s for s in scenarios if set(SPENDING_DRIVERS) <= set(s.basis.drivers)):
+        grown = spending_growth(scenario.basis, scenario.policy)
+        for driver, values in {**grown, "all": np.add.reduce(list(grown.values()))}.items():
+            part = {"scenario": scenario.name, "driver": driver, "year": scenario.basis.years}
+            part |= {"unit": f"{scenario.policy.scheme.money} per year", "mean": values.mean(axis=1) + 0.0}
+            part |= dict(zip(QUANTILE_COLUMNS, quantiles(values) + 0.0, strict=True))
+            parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def attribution_table(found: Attribution, years: Array, money: str) -> pd.DataFrame:
+    """Each lever's part of a difference, and the whole as lever ``all``, by line and year."""
+    whole = {line: np.add.reduce([part[line] for part in found.parts.values()]) for line in ATTRIBUTED}
+    units = {line.name: line.unit_text(money) for line in LINES}
+    parts = []
+    for lever, lines in {**found.parts, "all": whole}.items():
+        for line, values in lines.items():
+            part = {"lever": lever, "line": line, "year": years, "unit": units[line]}
+            part |= {"mean": values.mean(axis=1) + 0.0}
+            part |= dict(zip(QUANTILE_COLUMNS, quantiles(values) + 0.0, strict=True))
+            parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
 @dataclass(frozen=True)
 class RateQuestion:
     """A question to the solver and its answer."""
@@ -198,14 +260,12 @@ class RateQuestion:
     through_year: int
     start: str
     probability: float
-    answer: RequiredRate
+    answer: Required
 
     @property
     def words(self) -> str:
         """The answer as a reader wants it."""
-        if self.answer.rounded is None:
-            return f"above the legal limit of {100 * self.answer.limit:g}%"
-        return f"{100 * self.answer.rounded:.2f}%"
+        return self.answer.words
 
 
 def required_rate_table(questions: Iterable[RateQuestion]) -> pd.DataFrame:
@@ -231,10 +291,18 @@ def required_rate_table(questions: Iterable[RateQuestion]) -> pd.DataFrame:
 def forecast_tables(
     scenarios: Sequence[Scenario], questions: Iterable[RateQuestion] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """All tables by name: ``forecast``, ``probabilities``, ``first_years`` and, with questions, ``required_rates``."""
+    """All tables by name: forecast, probabilities, first_years, valuation; spending where the basis knows its people;
+    required_rates when questions were put.
+    """
     tables = {
         "forecast": forecast_table(scenarios),
         "probabilities": probability_table(scenarios),
         "first_years": first_year_table(scenarios),
+        "valuation": valuation_table(scenarios),
     }
-    return tables if questions is None else {**tables, "required_rates": required_rate_table(questions)}
+    if not (spending := spending_table(scenarios)).empty:
+        tables["spending"] = spending
+    return {**tables, "required_rates": required_rate_table(questions)} if questions else tables
+
+
+# **tables, "required_rates": required_rate_table(questions)}

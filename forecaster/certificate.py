@@ -1,0 +1,289 @@
+"""The calibration certificate: how forecasts from earlier years did. It travels with a fit and all that is made of it.
+
+``forecaster backtest`` makes it; here it is read without any model. A result says on its face when there is none, when
+it belongs to another model or other figures than the fit, and when its 80% band held far too few or too many outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from forecaster.pools import Pool
+from forecaster.resources import data_dir
+from forecaster.scores import FORECAST, MEASURES, MODEL, POOLED, QUESTIONS, RULE_LABELS, comparison_table, record_of
+
+# Coverage of the pooled 80% band outside which every result carries a warning.
+LEAST_COVERAGE, MOST_COVERAGE = 0.60, 0.97
+FILE = "certificate.json"
+NO_FIT = "The basis is written by hand: there is no model whose forecasts could be judged."
+# Inputs of a fit, in words.
+_INPUTS = {
+    "models": "model code",
+    "observations": "observed figures",
+    "demography": "population tables",
+    "priors": "priors",
+    "own_priors": "priors of the user's own",
+    "schemes": "law",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a result says of its model's past forecasts.
+
+    Attributes
+    ----------
+    status
+        ``backtested``, ``not backtested``, ``stale`` or ``damaged``.
+    warnings
+        What must stand on the face of a result; empty when there is nothing to warn of.
+    lines
+        The record in plain words, one sentence or two each; empty without a certificate.
+    content
+        The certificate itself, or None.
+    """
+
+    status: str
+    warnings: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    content: Mapping[str, Any] | None = None
+
+    @property
+    def headline(self) -> str:
+        """One line for tables and captions: the warnings if there are any, else the coverage."""
+        return " ".join(self.warnings) or self.lines[1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest of a result."""
+        return {
+            "status": self.status,
+            "warnings": list(self.warnings),
+            "record": list(self.lines),
+            "certificate": None if self.content is None else self.content["hash"],
+        }
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """A finished backtest: the certificate's content, the report's tables and where they were written."""
+
+    certificate: dict[str, Any]
+    report: pd.DataFrame
+    summary: pd.DataFrame
+    officials: pd.DataFrame
+    folder: Path
+
+
+def backtests_folder(pool: Pool) -> Path:
+    """Folder that holds the pool's backtest in a folder of the pool's name."""
+    return data_dir() / "backtests" if pool.folder is None else pool.folder / "backtests"
+
+
+def certificate_hash(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a certificate's content but its own hash."""
+    rest = {key: value for key, value in content.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def certificate_bytes(content: Mapping[str, Any]) -> bytes:
+    """The certificate as its file holds it, with its hash."""
+    return (json.dumps({**content, "hash": certificate_hash(content)}, indent=2, sort_keys=True) + "\n").encode()
+
+
+def certificate_of(
+    pool: Pool,
+    report: pd.DataFrame,
+    officials: pd.DataFrame,
+    verdicts: Mapping[str, Mapping[str, Any]],
+    horizon: int,
+    quick: bool,
+    inputs: Mapping[str, str],
+) -> dict[str, Any]:
+    """Content of the certificate, see ``docs/backtest.md``."""
+    questions = {}
+    for question in QUESTIONS:
+        rows = report[report["rule"] == question]
+        pooled = rows[rows["line"].isin(POOLED)]
+        spread = rows[rows["line"] == "outgo"].groupby("horizon")["log_sd"].mean()
+        questions[question] = {
+            "all": record_of(pooled),
+            "one_to_five_years": record_of(pooled[pooled["horizon"] <= 5]),
+            "lines": {line: record_of(rows[rows["line"] == line]) for line in MEASURES},
+            "outgo_log_sd": {str(h): round(float(sd), 4) for h, sd in spread.items()},
+        }
+    closer = officials["our_error"].abs() < officials["official_error"].abs()
+    content: dict[str, Any] = {
+        "pool": pool.name,
+        "label": pool.label,
+        "origins": sorted(int(origin) for origin in verdicts),
+        "horizon": horizon,
+        "quick": quick,
+        "rejected": [int(origin) for origin, verdict in verdicts.items() if not verdict["accepted"]],
+        "near_outcomes": int((report["outcome_kind"] == "near the year's end").groupby(report["rule"]).sum().max()),
+        "questions": questions,
+        "comparisons": {question: _comparison(report, question) for question in QUESTIONS},
+        "officials": {"n": len(officials), "closer": int(closer.sum())},
+        "inputs": dict(inputs),
+    }
+    return {**content, "hash": certificate_hash(content)}
+
+
+def _comparison(report: pd.DataFrame, question: str) -> dict[str, Any]:
+    """Number of lines and horizons compared, the lost ones each with its best rule, and mean CRPS against each rule."""
+    table = comparison_table(report, question)
+    cells = table.groupby(["line", "horizon"])
+    best = table.loc[cells["rival"].idxmin()] if len(table) else table
+    lost = best[best["rival"] < best["ours"]]
+    means = {}
+    for (line, rule), rows in table.groupby(["line", "rule"]):
+        weights = rows["n"] / rows["n"].sum()
+        ours, rival = float((rows["ours"] * weights).sum()), float((rows["rival"] * weights).sum())
+        means[f"{line}/{rule}"] = {"n": int(rows["n"].sum()), "ours": round(ours, 6), "rival": round(rival, 6)}
+    return {
+        "n": len(best),
+        "lost": [
+            {
+                "line": row["line"],
+                "horizon": int(row["horizon"]),
+                "rule": row["rule"],
+                "label": RULE_LABELS[row["rule"]],
+                "n": int(row["n"]),
+                "ours": round(float(row["ours"]), 6),
+                "rival": round(float(row["rival"]), 6),
+            }
+            for row in lost.to_dict("records")
+        ],
+        "means": means,
+    }
+
+
+def read_record(pool: Pool, inputs: Mapping[str, str], root: Path | None = None) -> Record:
+    """Record of a pool's model, held against the inputs of the fit that a result was made from.
+
+    Parameters
+    ----------
+    inputs
+        Hashes of the fit's inputs, as in its manifest.
+    root
+        Folder that holds a folder per pool; :func:`backtests_folder` when left out.
+    """
+    path = (root or backtests_folder(pool)) / pool.name / FILE
+    again = f"forecaster backtest {pool.address}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        whole = content["hash"] == certificate_hash(content)
+    except FileNotFoundError:
+        text = f"NOT BACKTESTED: these bands were never held against what came; to do so: {again}"
+        return Record("not backtested", (text,))
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        text = f"DAMAGED CERTIFICATE: it does not match its own hash and says nothing; make it again: {again}"
+        return Record("damaged", (text,))
+    stale = [words for key, words in _INPUTS.items() if key in inputs and inputs[key] != content["inputs"].get(key)]
+    warnings = [*coverage_warnings(content)]
+    if stale:
+        warnings.insert(0, f"STALE CERTIFICATE: backtested with other {', '.join(stale)} than this fit; again: {again}")
+    return Record("stale" if stale else "backtested", tuple(warnings), certificate_lines(content), content)
+
+
+def coverage_warnings(content: Mapping[str, Any]) -> list[str]:
+    """A warning for each question whose pooled 80% band held under 60% or over 97% of the outcomes."""
+    warnings = []
+    for question, words in QUESTIONS.items():
+        record = content["questions"][question]["all"]
+        held, n = record["held"]["80"], record["n"]
+        if n and not LEAST_COVERAGE <= held / n <= MOST_COVERAGE:
+            narrow = held / n < LEAST_COVERAGE
+            fault = "bands far too narrow" if narrow else "bands far too wide"
+            mend = (
+                "things will often turn out worse or better than they show"
+                if narrow
+                else "more is known than they show"
+            )
+            warnings.append(
+                f"WARNING: {fault}: in the backtest the 80% band held {held} of {n} outcomes ({held / n:.0%}), "
+                f"{words}; {mend}."
+            )
+    return warnings
+
+
+def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The certificate in plain words."""
+    origins = content["origins"]
+    lines = [
+        f"{content['label']}: refitted at the end of {_spelled(origins)} on what was known then, and held against what "
+        f"came 1 to {content['horizon']} years later."
+    ]
+    for question in (MODEL, FORECAST):
+        lines.append(_coverage_line(content["questions"][question]["all"], QUESTIONS[question]))
+    spread = content["questions"][MODEL]["outgo_log_sd"]
+    shown = [f"{100 * spread[str(h)]:.1f}% {_years(h)} ahead" for h in (1, 5, 10) if str(h) in spread]
+    lines.append(f"Spread of outgo, one standard deviation, mean of the origins: {', '.join(shown)}.")
+    lines.append(_losing_line(content["comparisons"]))
+    officials = content["officials"]
+    if officials["n"]:
+        lines.append(
+            f"Against officials' own forecasts ours was closer in {officials['closer']} of {officials['n']} cases; "
+            "ours has seen no figure of the year in which theirs was made."
+        )
+    if content["near_outcomes"]:
+        lines.append(
+            f"In {content['near_outcomes']} forecasts the outcome is a reserve read a month before the year's end, "
+            "for want of a later figure."
+        )
+    if content["rejected"]:
+        lines.append(
+            f"The short fits of {_spelled(content['rejected'])} did not pass the gates on convergence; "
+            "they are counted all the same."
+        )
+    return tuple(lines)
+
+
+def _coverage_line(record: Mapping[str, Any], words: str) -> str:
+    n, effective = record["n"], record["n_effective"]
+    if not n:
+        return f"{words.capitalize()}: no outcome is known."
+    held = ", ".join(f"{band}% band {count} of {n} ({count / n:.0%})" for band, count in record["held"].items())
+    quarters = ", ".join(map(str, record["pit_quarters"]))
+    spread = 1.64 * (0.8 * 0.2 / effective) ** 0.5
+    low, high = max(0.0, 0.8 - spread), min(1.0, 0.8 + spread)
+    return (
+        f"{words.capitalize()}: {held}; {quarters} lay in the four quarters of the forecast from low to high. "
+        f"They overlap and are worth about {effective:.1f} independent ones, so that a "
+        f"true 80% band would hold {low:.0%} to {high:.0%} in nine of ten such records."
+    )
+
+
+def _losing_line(comparisons: Mapping[str, Any]) -> str:
+    found = comparisons[MODEL]
+    if not found["n"]:
+        return "No naive rule could be compared."
+    if not found["lost"]:
+        return f"No naive rule scored better in any of the {found['n']} lines and horizons compared."
+    worst = "; ".join(
+        f"{row['line'].replace('_', ' ')} {_years(row['horizon'])} ahead ({row['label']})" for row in found["lost"][:6]
+    )
+    more = len(found["lost"]) - 6
+    rest = f"; and {more} more" if more > 0 else ""
+    return (
+        f"Where we lose: a naive rule scored better in {len(found['lost'])} of {found['n']} lines and horizons: "
+        f"{worst}{rest}."
+    )
+
+
+def _years(horizon: int) -> str:
+    return "1 year" if horizon == 1 else f"{horizon} years"
+
+
+def _spelled(years: list[int]) -> str:
+    if len(years) > 2 and years == list(range(years[0], years[-1] + 1)):
+        return f"{len(years)} years, {years[0]} to {years[-1]},"
+    return ", ".join(str(year) for year in years)
