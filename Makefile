@@ -1,7 +1,7 @@
 # Everything a user needs: `make run` and `make test`. Both make the environment first (bootstrap.sh); when it is there
 # already, that costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types fit bench env clean
+.PHONY: help run test test-slow lint types fit backtest bench env clean
 
 PORT ?= 8501
 ARGS ?=
@@ -28,7 +28,7 @@ run: env ## the dashboard on the shipped fit; PORT=8501 is the default
 test: env ## all tests but the slow ones; ARGS='-k rates' narrows them
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-slow: env ## the slow tests: long fits and sweeps
+test-slow: env ## the slow tests: long fits, simulation-based calibration, sweeps
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: env ## ruff: rules and layout
@@ -40,6 +40,9 @@ types: env ## mypy on the engine
 
 fit: env ## fit the Bayesian models of Taiwan's pool anew; ARGS=--quick for a rough one
 	@$(BIN)/forecaster fit tw_nhi $(ARGS)
+
+backtest: env ## refit Taiwan's pool at the end of 2013 to 2024 and score the forecasts; resumes where it was stopped
+	@$(BIN)/forecaster backtest tw_nhi $(ARGS)
 
 bench: env ## the benchmarks, with the machine's own memory-copy time beside them
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

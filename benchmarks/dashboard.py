@@ -152,7 +152,8 @@ def screenshot(script: Path, target: Path) -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 1250})
         page.goto(address)
         page.locator(CHART).first.wait_for(timeout=120000)
-        slider = page.get_by_role("slider").first
+        # By its name: while the page is loading, another slider may be drawn before it.
+        slider = page.get_by_role("slider", name="General premium rate, %")
         slider.focus()
         for _ in range(30):
             page.keyboard.press("ArrowRight")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from forecaster.cli.dashboard import streamlit_command
 from forecaster.export import forecast_table, run_scenarios
@@ -25,8 +25,12 @@ pytestmark = pytest.mark.browser
 
 TESTS = Path(__file__).resolve().parent
 CHARTS = "[data-testid=stVegaLiteChart] svg"
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-PATIENCE = 30_000
+WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+# Milliseconds: a busy machine may be slow, and no test is about time.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+# What the pictures of all charts hold, to be compared in the browser.
+PICTURES = f"[...document.querySelectorAll('{CHARTS}')]"
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +68,65 @@ def _wait_for(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the server did not answer\n{log.read_text(errors='replace')}")
 
 
-@pytest.fixture
-def context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[BrowserContext]:
-    """A fresh browser, as wide as the test's parameter says."""
-    made = browser.new_context(viewport=getattr(request, "param", WIDE), accept_downloads=True)
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One browser for all tests, so that the dashboard's scripts are loaded once; every page in it is a new session."""
+    made = browser.new_context(viewport=WIDE, accept_downloads=True)
+    made.set_default_timeout(PATIENCE)
     yield made
     made.close()
 
 
-def opened(context: BrowserContext, url: str) -> Page:
-    """The fund's page with its charts drawn."""
-    page = context.new_page()
+@pytest.fixture
+def window() -> ViewportSize:
+    """Size of the window; a test's parameter replaces it."""
+    return WIDE
+
+
+@pytest.fixture
+def page(context: BrowserContext, address: str, window: ViewportSize) -> Iterator[Page]:
+    """The fund's page, drawn to its end."""
+    made = context.new_page()
+    made.set_viewport_size(window)
+    yield opened(made, address)
+    made.close()
+
+
+@pytest.fixture
+def fresh(browser: Browser) -> Iterator[Page]:
+    """An empty page of another browser, which knows nothing of the first."""
+    context = browser.new_context(viewport=WIDE)
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+def opened(page: Page, url: str) -> Page:
+    """The page with the fund's page in it, drawn to its end."""
     page.goto(url)
-    expect(page.locator(CHARTS)).to_have_count(4, timeout=PATIENCE)
+    drawn(page)
     return page
+
+
+def drawn(page: Page) -> None:
+    """Wait until the fund's page stands still: charts there, no run under way, and the link has the slider's rate.
+
+    Charts are drawn before levers and the link last, so a page with charts may have no slider yet.
+    """
+    expect(page.locator(CHARTS)).to_have_count(4)
+    rate = float(general_rate(page).input_value())
+    expect(page.locator("code", has_text="?s=")).to_contain_text(f"general_premium_rate:{round(rate / 100, 4)}~")
+    stands_still(page)
+
+
+def stands_still(page: Page) -> None:
+    """Wait until the server has run the page to its end."""
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
+def general_rate(page: Page) -> Locator:
+    """The general rate's slider, by its name: while a page is loading, another may be drawn before it."""
+    return page.get_by_role("slider", name="General premium rate, %")
 
 
 def card(page: Page, name: str) -> str:
@@ -90,81 +139,67 @@ def card(page: Page, name: str) -> str:
 
 def press(page: Page, keys: int) -> None:
     """Move the general rate by so many steps to the right and wait until the page has followed."""
-    slider = page.get_by_role("slider").first
+    slider = general_rate(page)
     wanted = float(slider.input_value()) + 0.01 * keys
     slider.focus()
     for _ in range(keys):
         slider.press("ArrowRight")
-    # The link stands last on the page: when it has the new rate, all above it has.
-    expect(page.locator("code", has_text="?s=")).to_contain_text(f"general_premium_rate:{round(wanted / 100, 4)}~")
-    page.wait_for_timeout(500)
+    expect(slider).to_have_value(f"{wanted:.4g}")
+    drawn(page)
 
 
 def link_of(page: Page) -> str:
     return page.locator("code", has_text="?s=").inner_text().strip()
 
 
-def test_page_loads_without_errors_and_asks_nobody_else(context, address):
+def test_page_loads_without_errors_and_asks_nobody_else(fresh, address):
     said, asked = [], []
-    context.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    context.on("weberror", lambda error: said.append(str(error.error)))
-    context.on("request", lambda request: asked.append(request.url))
-    page = opened(context, address)
-    press(page, 3)
+    fresh.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    fresh.on("pageerror", lambda error: said.append(f"Error: {error}"))
+    fresh.context.on("request", lambda request: asked.append(request.url))
+    opened(fresh, address)
+    press(fresh, 3)
     assert [line for line in said if line.startswith(("error", "warning")) or "Error" in line] == []
     away = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
+    assert asked
     assert away == []
 
 
-def test_slider_moves_the_reforms_chart_and_leaves_todays_law(context, address):
-    page = opened(context, address)
-    months = page.locator(CHARTS).first
-    page.evaluate("window.kept = [...document.querySelectorAll('[data-testid=stVegaLiteChart] svg')]")
-    before, today = months.inner_html(), card(page, "today")
+def test_slider_moves_the_reforms_charts_and_leaves_todays_law(page):
+    page.evaluate(f"window.kept = {PICTURES}; window.before = kept.map(e => e.innerHTML)")
+    today = card(page, "today")
     press(page, 10)
-    assert months.inner_html() != before
+    page.wait_for_function(f"{PICTURES}.every((e, i) => e.innerHTML !== window.before[i])")
     assert card(page, "today") == today
-    assert page.get_by_role("slider").first.input_value() == "5.27"
+    expect(general_rate(page)).to_have_value("5.27")
     # The browser has replaced the data and built no chart anew: what keeps a move quick.
-    same = "[...document.querySelectorAll('[data-testid=stVegaLiteChart] svg')].every((e, i) => e === window.kept[i])"
-    assert page.evaluate(same)
+    assert page.evaluate(f"{PICTURES}.every((e, i) => e === window.kept[i])")
 
 
-def test_shared_link_restores_the_scenario_in_a_fresh_browser(browser, context, address):
-    page = opened(context, address)
+def test_shared_link_restores_the_scenario_in_a_fresh_browser(page, fresh):
     press(page, 5)
-    other = browser.new_context(viewport=WIDE)
-    try:
-        restored = opened(other, link_of(page))
-        assert card(restored, "reform") == card(page, "reform") != card(restored, "today")
-        assert restored.get_by_role("slider").first.input_value() == "5.22"
-        expect(restored.get_by_text(texts.LINK_RESTORED)).to_be_visible()
-    finally:
-        other.close()
+    opened(fresh, link_of(page))
+    assert card(fresh, "reform") == card(page, "reform") != card(fresh, "today")
+    expect(general_rate(fresh)).to_have_value("5.22")
+    expect(fresh.get_by_text(texts.LINK_RESTORED)).to_be_visible()
 
 
-def test_two_browsers_do_not_share_levers(browser, context, address):
-    page = opened(context, address)
-    other = browser.new_context(viewport=WIDE)
-    try:
-        second = opened(other, address)
-        before = card(second, "reform")
-        press(page, 8)
-        press(second, 3)
-        assert second.get_by_role("slider").first.input_value() == "5.2"
-        assert page.get_by_role("slider").first.input_value() == "5.25"
-        assert len({before, card(second, "reform"), card(page, "reform")}) == 3
-    finally:
-        other.close()
+def test_two_browsers_do_not_share_levers(page, fresh, address):
+    opened(fresh, address)
+    before = card(fresh, "reform")
+    press(page, 8)
+    press(fresh, 3)
+    expect(general_rate(fresh)).to_have_value("5.2")
+    expect(general_rate(page)).to_have_value("5.25")
+    assert len({before, card(fresh, "reform"), card(page, "reform")}) == 3
 
 
-def test_downloads_hold_the_engines_figures(context, address, tmp_path):
-    page = opened(context, address)
+def test_downloads_hold_the_engines_figures(page, tmp_path):
     press(page, 10)
     page.get_by_role("tab", name=texts.TABS["download"]).click()
     files = {}
     for name in ("forecast", "months"):
-        with page.expect_download(timeout=PATIENCE) as waiting:
+        with page.expect_download() as waiting:
             page.get_by_role("button", name=texts.DOWNLOADS[name]).click()
         files[name] = tmp_path / waiting.value.suggested_filename
         waiting.value.save_as(files[name])
@@ -175,13 +210,13 @@ def test_downloads_hold_the_engines_figures(context, address, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(files["forecast"]), wanted, check_dtype=False, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("context", [WIDE, NARROW], ids=["1280", "390"], indirect=True)
-def test_nothing_is_wider_than_the_window(context, address, tmp_path):
-    page = opened(context, address)
+@pytest.mark.parametrize("window", [WIDE, NARROW], ids=["1280", "390"])
+def test_nothing_is_wider_than_the_window(page, address, tmp_path):
     width = page.evaluate("innerWidth")
     for tab in texts.TABS.values():
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(700)
+        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+        stands_still(page)
         widest = page.evaluate(
             "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
         )
@@ -192,30 +227,29 @@ def test_nothing_is_wider_than_the_window(context, address, tmp_path):
     picture = page.screenshot(path=tmp_path / "page.png")
     assert len(picture) > 10_000
     page.goto(f"{address}/evidence")
-    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible()
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
 
 
-@pytest.mark.parametrize("context", [NARROW], ids=["390"], indirect=True)
-def test_on_a_telephone_the_rate_stays_in_sight_above_the_chart(context, address):
-    page = opened(context, address)
+@pytest.mark.parametrize("window", [NARROW], ids=["390"])
+def test_on_a_telephone_the_rate_stays_in_sight_above_the_chart(page):
     page.locator(CHARTS).first.scroll_into_view_if_needed()
+    start = page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
     page.mouse.move(200, 600)
     page.mouse.wheel(0, 200)
-    page.wait_for_timeout(500)
-    slider = page.get_by_role("slider").first.bounding_box()
+    page.wait_for_function(f"document.querySelector('[data-testid=stMain]').scrollTop >= {start} + 200")
+    slider = general_rate(page).bounding_box()
     chart = page.locator(CHARTS).first.bounding_box()
     assert slider is not None
     assert chart is not None
     assert 0 < slider["y"] < chart["y"] + chart["height"] < NARROW["height"] + chart["height"] / 2
 
 
-def test_levers_survive_a_visit_to_the_other_page(context, address):
-    page = opened(context, address)
+def test_levers_survive_a_visit_to_the_other_page(page):
     press(page, 5)
     kept = card(page, "reform")
     page.get_by_role("link", name=texts.PAGE_EVIDENCE).click()
-    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible()
     page.get_by_role("link", name=re.compile(f"^{texts.PAGE_FUND}$")).click()
-    expect(page.locator(CHARTS)).to_have_count(4, timeout=PATIENCE)
+    drawn(page)
     assert card(page, "reform") == kept

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,7 +17,7 @@ from forecaster.engine import project
 from forecaster.export import Scenario
 from forecaster.policy import Reform
 from forecaster.solve import required_rate, with_rate
-from forecaster_dashboards import charts, fund_page, service, state, tabs, texts
+from forecaster_dashboards import charts, evidence_page, fund_page, service, state, tabs, texts
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.view import View
 from made_up_dashboard import made_up_reference
@@ -302,6 +303,48 @@ def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
     found = next(f for f in (d.value for d in app.dataframe) if "publisher" in f.columns)
     assert 0 < len(found) < total
     assert texts.sources_shown(len(found), total) in [c.value for c in app.caption]
+
+
+LEARNT = pd.DataFrame(
+    [
+        ("fund", "tilt", "Normal(mu=0, sigma=1)", -1.645, 0.0, 1.645, -1.7, 0.1, 1.75, -0.05, 0.54, "no data"),
+        ("fund", "cost_sd", "HalfNormal(sigma=1)", 0.063, 0.674, 1.96, 0.5, 0.6, 0.7, 0.8946, 0.45, "shocks"),
+    ],
+    columns=[
+        *("block", "name", "prior", "prior_q5", "prior_q50", "prior_q95", "posterior_q5", "posterior_q50"),
+        *("posterior_q95", "learnt", "prior_below", "why"),
+    ],
+)
+
+
+def test_what_the_data_taught_stands_first_where_they_taught_most():
+    shown = evidence_page.learnt_frame(LEARNT)
+    assert shown["parameter"].tolist() == ["cost_sd", "tilt"]
+    assert shown["learnt"].tolist() == ["89%", "0%"]
+    assert shown["prior, 90% range"].tolist() == ["0.063 to 1.96", "-1.645 to 1.645"]
+    assert shown["with the data, median"].tolist() == ["0.6", "0.1"]
+
+
+def test_evidence_page_shows_what_the_data_taught():
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import dataclasses, io, pandas as pd\n"
+        "from made_up_dashboard import made_up_reference\n"
+        "from forecaster_dashboards import evidence_page, texts\n"
+        f"learnt = pd.read_csv(io.StringIO({LEARNT.to_csv(index=False)!r}))\n"
+        "checks = pd.DataFrame([[*('abc' * 4)]], columns=list(texts.CHECK_COLUMNS) + ['posterior_below_past'])\n"
+        "ref = made_up_reference()\n"
+        "absurd = {'absurd_futures': {'prior': 0.021, 'posterior': 0.0}}\n"
+        "manifest = {**ref.manifest, **absurd}\n"
+        "evidence_page.show(dataclasses.replace(ref, learnt=learnt, checks=checks, manifest=manifest))\n"
+    )
+    app = AppTest.from_string(code, default_timeout=60).run()
+    assert not app.exception
+    assert texts.LEARNT in [heading.value for heading in app.subheader]
+    assert any(
+        "the model makes 2.1 of 100 futures" in m.value and "with the data 0.0." in m.value for m in app.markdown
+    )
+    assert ["cost_sd", "tilt"] in [list(d.value["parameter"]) for d in app.dataframe if "learnt" in d.value.columns]
 
 
 @pytest.mark.usefixtures("_no_reference_kept")

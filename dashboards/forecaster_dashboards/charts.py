@@ -7,6 +7,7 @@ specification stays the same while a lever moves, so that the browser replaces t
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ CONFIG: Spec = {
     },
     "title": {"fontSize": 14, "color": INK, "anchor": "start", "fontWeight": 600},
 }  # fmt: skip
+# Letters a line of a warning in a picture.
+WARNING_WIDTH = 110
 
 
 def _number(digits: int) -> str:
@@ -422,6 +425,16 @@ def title_of(spec: Spec) -> str:
     """A chart's title."""
     title = spec["title"]
     return title if isinstance(title, str) else str(title["text"])
+
+
+def warned(spec: Spec, warnings: Sequence[str]) -> Spec:
+    """The chart with the backtest's warnings under its title, for pictures that leave the page."""
+    if not warnings:
+        return spec
+    title = spec["title"]
+    lines = [title["subtitle"]] if title["subtitle"] else []
+    lines += [line for warning in warnings for line in textwrap.wrap(warning, WARNING_WIDTH)]
+    return {**spec, "title": {**title, "subtitle": lines}}
 
 
 def png(spec: Spec, *, width: int = 900, scale: float = 2.0) -> bytes:

@@ -42,6 +42,8 @@ def show(ref: Reference) -> None:
     st.title(texts.TITLE)
     place = texts.PLACES.get(ref.place.upper(), ref.place)
     st.markdown(texts.heading(ref.scheme.label, place, ref.first_year - 1))
+    for text in ref.warnings:
+        st.warning(text)
     levers.prepare(ref)
     _body(ref)
 

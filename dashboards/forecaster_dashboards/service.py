@@ -17,13 +17,14 @@ import streamlit as st
 from threadpoolctl import threadpool_limits
 
 from forecaster.basis import Basis
+from forecaster.certificate import Record, read_record
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.export import BASELINE, REFORM, Scenario
 from forecaster.observations import Observations, load_observations
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import Scheme, load_scheme, scheme_ids
-from forecaster.solve import RequiredRate, required_rate
+from forecaster.solve import Required, required_rate
 from forecaster_dashboards.frames import Outcome, Past, history_of
 
 POOL = "tw_nhi"
@@ -46,6 +47,10 @@ class Reference:
         estimated), ``source``; TWD bn nominal.
     manifest
         What the fit was made from, with ``hash`` and the verdict ``accepted``.
+    record
+        How the fit's model did in its backtest; None for a basis that comes from no fit.
+    learnt, checks
+        The fit's tables ``priors`` and ``checks``, see :meth:`forecaster.fitted.Fit.table`.
     """
 
     pool: str
@@ -54,6 +59,14 @@ class Reference:
     basis: Basis
     history: pd.DataFrame
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    record: Record | None = None
+    learnt: pd.DataFrame | None = None
+    checks: pd.DataFrame | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must stand on the face of every page and download."""
+        return () if self.record is None else self.record.warnings
 
     @property
     def fit_hash(self) -> str:
@@ -103,6 +116,9 @@ def obtain(pool: str) -> Reference:
         basis=fit.basis(LAST_YEAR),
         history=fit.history,
         manifest=fit.manifest,
+        record=read_record(fit.pool, fit.manifest["inputs"]),
+        learnt=fit.table("priors"),
+        checks=fit.table("checks"),
     )
 
 
@@ -162,7 +178,7 @@ def _rate(  # the arguments beginning with an underscore are not part of the key
     year: int,
     probability: float,
     throughout: bool,
-) -> RequiredRate:
+) -> Required:
     policy = _law.reform(_reform(token))
     return required_rate(
         _basis, policy, months=months, year=year, start=start, probability=probability, throughout=throughout
@@ -178,7 +194,7 @@ def rate_for(
     year: int,
     probability: float,
     throughout: bool = True,
-) -> RequiredRate:
+) -> Required:
     """Constant general rate from ``start`` that keeps that many months with that chance; other levers as set."""
     token = Reform(tuple(c for c in reform.changes if c.name != "general_premium_rate")).token
     basis = _cut(ref.basis, ref.basis.hash, year)

@@ -15,6 +15,7 @@ from forecaster.export import (
     Scenario,
     csv_bytes,
     forecast_table,
+    marked,
     probability_table,
 )
 from forecaster.manifest import run_manifest
@@ -197,16 +198,20 @@ def manifest(view: View) -> dict[str, Any]:
     """What the downloaded tables were made from."""
     basis = view.today.basis
     reform = view.outcome.policy if view.outcome.scenario.name == REFORM else None
-    return run_manifest(basis, view.ref.law, reform, view.ref.manifest or None)
+    return run_manifest(basis, view.ref.law, reform, view.ref.manifest or None, view.ref.record)
 
 
 def _downloads(view: View) -> None:
     st.markdown(texts.DOWNLOAD_INTRO)
-    both, stem = scenarios(view), f"{view.ref.scheme.id}-{view.levers.horizon}"
-    specs = {line: view.fan_chart(line) for line in charts.FAN_TITLES}
+    both, stem, warnings = scenarios(view), f"{view.ref.scheme.id}-{view.levers.horizon}", view.ref.warnings
+    specs = {line: charts.warned(view.fan_chart(line), warnings) for line in charts.FAN_TITLES}
     files: dict[str, tuple[Callable[[], bytes], str, str]] = {
-        "forecast": (lambda: csv_bytes(forecast_table(both)), "forecast.csv", "text/csv"),
-        "probabilities": (lambda: csv_bytes(probability_table(both)), "probabilities.csv", "text/csv"),
+        "forecast": (lambda: csv_bytes(marked(forecast_table(both), warnings)), "forecast.csv", "text/csv"),
+        "probabilities": (
+            lambda: csv_bytes(marked(probability_table(both), warnings)),
+            "probabilities.csv",
+            "text/csv",
+        ),
         "manifest": (
             lambda: json.dumps(manifest(view), indent=2, ensure_ascii=False).encode(),
             "manifest.json",
@@ -255,5 +260,6 @@ def provenance(view: View) -> None:
     st.caption(
         texts.caption(ref.fit_hash[:12], ref.scheme.id, ref.scheme.content_hash[:12], basis.n_draws, ref.first_year - 1)
     )
-    st.caption(f"{texts.ASSUMPTIONS}: {' '.join(f'{text.rstrip(".")}.' for text in basis.assumptions)}")
+    assumptions = " ".join(f"{text.rstrip('.')}." for text in basis.assumptions)
+    st.caption(f"{texts.ASSUMPTIONS}: {assumptions}")
     st.caption(f"{texts.PAST_SOURCES}: {', '.join(sources)}. {texts.SEE_EVIDENCE}")

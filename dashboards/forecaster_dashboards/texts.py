@@ -384,6 +384,56 @@ PLACES = {"TWN": "Taiwan", "CHN": "mainland China"}
 EVIDENCE_INTRO = "What the figures rest on: sources, known contradictions, the fit's own checks, and what is assumed."
 VERDICT = "The fit's verdict"
 ACCEPTED, NOT_ACCEPTED = "accepted", "not accepted"
+RECORD = "How forecasts of earlier years did"
+RECORD_LINE = "line"
+RECORD_LINES = {
+    "income": "income",
+    "outgo": "outgo",
+    "balance": "balance",
+    "reserve": "reserve",
+    "reserve_months": "reserve in months",
+}
+RECORD_QUESTIONS = {"model": "80% band, later law known", "forecast": "80% band, only the law of the day known"}
+RECORD_NOTE = (
+    "A good 80% band holds 80 of 100 outcomes: fewer mean that it was too narrow, all of them that it was wider than "
+    "need be. Forecasts from neighbouring years share most of their luck, so that so few years prove little."
+)
+LOST = "Where a naive rule did better"
+LOST_COLUMNS = ("line", "years ahead", "rule", "outcomes", "our score", "its score")
+LOST_NOTE = (
+    "The score is the continuous ranked probability score, smaller is better: about the mean error of income and outgo "
+    "as a share, of balance and reserve as a share of a year's outgo, of the reserve in months."
+)
+LEARNT = "What the data taught"
+LEARNT_TABLE = "Every prior beside its posterior"
+LEARNT_COLUMNS = {
+    "block": "block",
+    "name": "parameter",
+    "prior_q50": "prior, median",
+    "prior_range": "prior, 90% range",
+    "posterior_q50": "with the data, median",
+    "posterior_range": "with the data, 90% range",
+    "learnt": "learnt",
+    "why": "why this prior",
+}
+LEARNT_NOTE = (
+    "Learnt: by how much the data have narrowed the prior's 90% range. Where it is near 0% the figures say nothing, "
+    "and the forecast rests on what the prior assumes."
+)
+CHECK_COLUMNS = {
+    "quantity": "ten years ahead",
+    "line": "of",
+    "unit": "unit",
+    "prior_q5": "priors alone, 5% are below",
+    "prior_q50": "priors alone, median",
+    "prior_q95": "priors alone, 95% are below",
+    "posterior_q5": "with the data, 5% are below",
+    "posterior_q50": "with the data, median",
+    "posterior_q95": "with the data, 95% are below",
+    "past": "the past",
+    "past_years": "years of the past",
+}
+CHECK_NOTE = "Growth is logarithmic, 0.05 is about 5% a year. The past counts only steps between two published figures."
 PAST = "The past as the charts show it"
 PAST_NOTE = "Published rows equal their source. In years without a published figure the fit gives a range instead."
 BREAKS = "Where the sources contradict their own accounts"
@@ -424,11 +474,24 @@ PAST_COLUMNS = {"q2.5": "2.5% are below", "q50": "median", "q97.5": "97.5% are b
 OPEN = "open"
 
 
+def absurd_futures(prior: float, posterior: float) -> str:
+    """Whether the model makes sense before it has seen a figure."""
+    return (
+        f"Before it has seen a figure, the model makes {100 * prior:.1f} of 100 futures in which outgo shrinks by more "
+        f"than 2% or grows by more than 20% a year over ten years; with the data {100 * posterior:.1f}."
+    )
+
+
 def verdict(accepted: bool, fit: str) -> str:
     """The fit's verdict in a sentence."""
     if accepted:
         return f"Fit {fit} passed the gates on convergence and is the accepted reference."
     return f"Fit {fit} did not pass the gates on convergence. Do not use its figures."
+
+
+def held(count: int, of: int) -> str:
+    """How many outcomes a band held."""
+    return f"{count} of {of} ({count / of:.0%})" if of else "no outcome known"
 
 
 def sources_shown(shown: int, total: int) -> str:
