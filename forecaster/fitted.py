@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.basis import Basis
+from forecaster.demography.tables import population_origin
 from forecaster.errors import ForecasterError
 from forecaster.futures import simulate_basis
-from forecaster.observations import observation_hash
+from forecaster.observations import load_observations, observation_hash
+from forecaster.plain_futures import plain_notes, simulate_plain_basis
 from forecaster.policy import Policy
+from forecaster.pools import ACCOUNTS_FILE, Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
-from forecaster.schemes import load_scheme
+from forecaster.schemes import scheme_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Pools that can be fitted: place, scheme of the forecast, first projected year.
-POOLS: dict[str, tuple[str, str, int]] = {"tw_nhi": ("twn", "tw_nhi_2g", 2026)}
 HISTORY_COLUMNS = ("line", "year", "mean", "q2.5", "q10", "q25", "q50", "q75", "q90", "q97.5", "unit", "kind", "source")
+# Files of default priors by model, and the name under which a fit keeps the user's own.
+PRIOR_FILES = {"nhi": ("demography", "economy", "fund"), "plain": ("demography", "plain")}
+OWN_PRIORS = "priors.toml"
+# Published series of the history's lines.
+PUBLISHED = {"outgo": "cost", "income": "revenue", "reserve": "reserve_end"}
 
 
 @dataclass(frozen=True)
@@ -34,23 +40,33 @@ class Fit:
 
     Attributes
     ----------
-    pool, place
-        Name of the pool and of its place.
+    pool
+        The pool.
     manifest
         What made it: hashes of data, schemes, priors and model code, seed, settings, versions, verdict by block,
         ``hash``.
     history
-        Income, outgo and reserve by year, columns :data:`HISTORY_COLUMNS`, TWD bn nominal. Rows of kind ``published``
-        hold the sourced figure itself, rows of kind ``estimated`` the posterior of a year without one.
+        Income, outgo and reserve by year, columns :data:`HISTORY_COLUMNS`, nominal, in the pool's money. Rows of kind
+        ``published`` hold the sourced figure itself, rows of kind ``estimated`` the posterior of a year without one.
     folder
         Where it lies.
     """
 
-    pool: str
-    place: str
+    pool: Pool
     manifest: dict[str, Any]
     history: pd.DataFrame
     folder: Path
+
+    @property
+    def priors(self) -> Path | None:
+        """The user's own priors that the fit was made with, if any."""
+        path = self.folder / OWN_PRIORS
+        return path if path.is_file() else None
+
+    @property
+    def place(self) -> str:
+        """ISO 3166 three-letter code of the pool's country, in lower case."""
+        return self.pool.place
 
     @cached_property
     def posterior(self) -> dict[str, np.ndarray]:
@@ -60,49 +76,121 @@ class Fit:
         with xr.open_dataset(self.folder / "posterior.nc", engine="scipy") as stored:
             return {str(name): variable.values for name, variable in stored.load().data_vars.items()}
 
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Table kept with the fit; None where an older fit has none.
+
+        Parameters
+        ----------
+        name
+            ``priors``: each prior against its posterior; ``checks``: futures under the priors alone and under the
+            posterior beside the past. See :mod:`forecaster_models.checks` for the columns.
+        """
+        import pandas as pd
+
+        path = self.folder / f"{name}.csv"
+        return pd.read_csv(path) if path.is_file() else None
+
     def basis(self, horizon: int, draws: int | None = None) -> Basis:
         """Basis simulated from the posterior: same fit, same horizon or a longer one, same draws."""
-        _, scheme, first_year = POOLS[self.pool]
         posterior = self.posterior
         if draws is not None:
-            available = len(posterior["fund_reserve_end"])
+            available = len(next(iter(posterior.values())))
             if not 1 <= draws <= available:
-                raise ForecasterError(f"{draws} draws wanted; the fit of {self.pool} holds 1 to {available}")
+                raise ForecasterError(f"{draws} draws wanted; the fit of {self.pool.name} holds 1 to {available}")
             posterior = {name: value[:draws] for name, value in posterior.items()}
-        return simulate_basis(
+        return make_basis(
+            self.pool,
             posterior,
-            self.place,
-            Policy(load_scheme(scheme)),
-            first_year=first_year,
+            Policy(self.pool.law),
+            last_year=None,
             horizon=horizon,
             seed=int(self.manifest["seed"]),
-            label=f"{self.pool}, fit {self.manifest['hash'][:12]}",
+            label=f"{self.pool.name}, fit {self.manifest['hash'][:12]}",
         )
 
 
-def pool_of(name: str) -> str:
-    """Pool of a pool's or a scheme's name.
+def make_basis(
+    pool: Pool,
+    posterior: Mapping[str, np.ndarray],
+    law: Policy,
+    *,
+    last_year: int | None,
+    horizon: int,
+    seed: int,
+    label: str,
+) -> Basis:
+    """Basis simulated from the draws of all blocks of a pool.
 
-    Raises
-    ------
-    ForecasterError
-        When there is no such pool or scheme.
+    Parameters
+    ----------
+    posterior
+        Kept variables of the blocks, draw first.
+    law
+        Law under which the fit's evidence stands.
+    last_year
+        Origin: the last year whose evidence the draws have seen, so that the year after is the first projected one.
+        None for a fit to everything that is known, whose first projected year is the pool's own.
+    horizon
+        Last projected year.
     """
-    pool = name if name in POOLS else load_scheme(name).pool
-    if pool not in POOLS:
-        raise ForecasterError(f"no pool {pool!r} can be fitted; there are: {', '.join(POOLS)}")
-    return pool
+    first_year = pool.first_year if last_year is None else last_year + 1
+    if pool.model == "plain":
+        accounts = known_accounts(pool, last_year)
+        if "plain_reserve_end" not in posterior:
+            n_draws = len(posterior["plain_growth"])
+            posterior = {**posterior, "plain_reserve_end": np.full(n_draws, accounts.reserve[-1])}
+        return simulate_plain_basis(
+            posterior,
+            pool.place,
+            law,
+            first_year=first_year,
+            horizon=horizon,
+            population_year=population_origin(pool.place, last_year),
+            other_income_share=pool.other_income_share,
+            seed=seed,
+            label=label,
+            notes=plain_notes(accounts, pool.other_income_share),
+        )
+    known: dict[str, Any] = {} if last_year is None else {"last_year": last_year}
+    return simulate_basis(
+        posterior, pool.place, law, first_year=first_year, horizon=horizon, seed=seed, label=label, **known
+    )
 
 
-def load_fit(pool: str, root: Path | None = None) -> Fit:
+def actuals(pool: Pool) -> pd.DataFrame:
+    """Published yearly income, outgo and reserve of a pool, one figure a line and year: the one of the best grade.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``line`` (``income``, ``outgo``, ``reserve``), ``year``, ``value`` (nominal, in the pool's money; the reserve a
+        stock at year end, the others flows of the year) and ``source``, in order of line and year.
+    """
+    import pandas as pd
+
+    if pool.model == "plain":
+        accounts = known_accounts(pool)
+        own = {line: getattr(accounts, line) for line in PUBLISHED}
+        frames = [pd.DataFrame({"line": k, "year": accounts.years, "value": v}).dropna() for k, v in own.items()]
+        return pd.concat(frames, ignore_index=True).assign(source=ACCOUNTS_FILE)
+    observed = load_observations(pool.place)
+    parts = []
+    for line, series in PUBLISHED.items():
+        best = observed.best(series)
+        known = best[best["period"].str.fullmatch(r"\d{4}")]
+        parts.append(known[["year", "value", "source"]].assign(line=line))
+    return pd.concat(parts, ignore_index=True)[["line", "year", "value", "source"]]
+
+
+def load_fit(pool: Pool | str, root: Path | None = None) -> Fit:
     """Read a stored fit.
 
     Parameters
     ----------
     pool
-        Name of the pool.
+        The pool, or what :func:`forecaster.pools.find_pool` knows it by.
     root
-        Folder that holds a folder per pool; the shipped one by default.
+        Folder that holds a folder per pool; the one of the reference fits by default.
 
     Raises
     ------
@@ -111,44 +199,48 @@ def load_fit(pool: str, root: Path | None = None) -> Fit:
     """
     import pandas as pd
 
-    folder = (root or data_dir() / "fitted") / pool
+    pool = find_pool(pool) if isinstance(pool, str) else pool
+    folder, again = (root or pool.fits) / pool.name, f"forecaster fit {pool.address}"
+    if not folder.exists() and set_aside(folder).exists():
+        folder = set_aside(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         content = (folder / "posterior.nc").read_bytes()
         history = pd.read_csv(folder / "history.csv", keep_default_na=False, na_values=[""])
     except (OSError, json.JSONDecodeError) as error:
-        reason = (
-            f"no whole fit of {pool} in {folder.name}: {type(error).__name__}; make one with: forecaster fit {pool}"
-        )
+        reason = f"no whole fit of {pool.name} in {folder.name}: {type(error).__name__}; make one with: {again}"
         raise ForecasterError(reason) from None
     if hashlib.sha256(content).hexdigest() != manifest["posterior_sha256"]:
-        raise ForecasterError(f"the posterior of {pool} does not match its manifest; fit again: forecaster fit {pool}")
+        raise ForecasterError(f"the posterior of {pool.name} does not match its manifest; fit again: {again}")
     if not manifest["accepted"]:
         reasons = "; ".join(
             f"{name}: {', '.join(b['reasons'])}" for name, b in manifest["blocks"].items() if b["reasons"]
         )
         raise ForecasterError(
-            f"the fit of {pool} was rejected and is no baseline ({reasons}); fit again, without --quick"
+            f"the fit of {pool.name} was rejected and is no baseline ({reasons}); fit again, without --quick"
         )
-    return Fit(pool, POOLS[pool][0], manifest, history, folder)
+    return Fit(pool, manifest, history, folder)
+
+
+def set_aside(folder: Path) -> Path:
+    """Where a fit lies while a newer one takes its place; it stays there if that is stopped between the two steps."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def reference_basis(pool: str, horizon: int = 2060, draws: int | None = None) -> Basis:
-    """Basis of the shipped fit of a pool, from the first projected year to ``horizon``."""
+    """Basis of the reference fit of a pool, from the first projected year to ``horizon``."""
     return load_fit(pool).basis(horizon, draws)
 
 
-def input_hashes(place: str, scheme_ids: Iterable[str], code: Iterable[Path]) -> dict[str, str]:
+def input_hashes(pool: Pool, code: Iterable[Path], priors: Path | None = None) -> dict[str, str]:
     """Hashes of everything a fit depends on; a stored fit whose hashes differ is stale.
 
     Parameters
     ----------
-    place
-        Place of the observed tables.
-    scheme_ids
-        Schemes whose law the fit read.
     code
         Source files of the models.
+    priors
+        The user's priors over the defaults, if any.
     """
     folder = data_dir()
 
@@ -160,9 +252,10 @@ def input_hashes(place: str, scheme_ids: Iterable[str], code: Iterable[Path]) ->
         return digest.hexdigest()
 
     return {
-        "observations": observation_hash(place),
+        "observations": observation_hash(pool.place) if pool.folder is None else files(pool.files),
         "demography": files((folder / "demography").glob("*.parquet")),
-        "priors": files((folder / "priors").glob("*.toml")),
-        "schemes": files(folder / "schemes" / f"{name}.toml" for name in scheme_ids),
+        "priors": files(folder / "priors" / f"{name}.toml" for name in PRIOR_FILES[pool.model]),
+        "own_priors": "none" if priors is None else hashlib.sha256(priors.read_bytes()).hexdigest(),
+        "schemes": files(scheme_path(name) for name in pool.schemes),
         "models": files(code),
     }

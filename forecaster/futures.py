@@ -14,7 +14,7 @@ import numpy as np
 from forecaster.basis import Basis, PaymentSizes
 from forecaster.demography.futures import simulate_population
 from forecaster.demography.tables import N_AGES, load_wpp
-from forecaster.observations import load_observations
+from forecaster.observations import Observations, load_observations
 from forecaster.policy import Policy
 
 Array = np.ndarray
@@ -33,6 +33,8 @@ OLD_GROUPS = AGE_GROUPS >= 65
 PROFILE_YEAR = 2014
 # Year to whose prices the payment sizes belong.
 SIZE_YEAR = 2015
+# First whole year of the thresholds under which the fund model measures the supplementary base.
+MEASURED_YEAR = 2016
 # Student-t degrees of freedom of yearly shocks of the economy; cut at ten scale units.
 ECONOMY_NU, LARGEST_SHOCK = 5.0, 10.0
 # Assumed, no series found: yield of the reserve (mean, standard deviation over draws) and the course of the tobacco
@@ -94,6 +96,19 @@ def macro_steps(place: str) -> MacroSteps:
     return MacroSteps(years, nominal, nominal - real, real - workers, real - heads, years <= actual)
 
 
+def tobacco_surcharge(observed: Observations, years: Array, last_year: int) -> Array:
+    """Tobacco surcharge paid into the fund, TWD bn nominal a year, as known at the end of ``last_year``.
+
+    Between published years on a straight line, level after the last one (assumed); none before 2013.
+    """
+    total = float(observed.series("tobacco_surcharge_total")["value"].iloc[0])
+    paid = observed.series("tobacco_surcharge_to_nhi").set_index("year")["value"]
+    # 70% of the surcharge of 2010-14 went to the fund; the figure filed under 2025 is the average of 2021-25.
+    points = {2013: 0.7 * total, 2014: 0.7 * total, 2015: paid[2015], 2016: paid[2016], 2021: paid[2025]}
+    known = {year: value for year, value in points.items() if year <= last_year}
+    return np.where(years >= 2013, np.interp(years, list(known), list(known.values())), 0.0)
+
+
 def in_age_groups(by_age: Array) -> Array:
     """Persons by single age 0..100 summed into the profile's age groups, along the last axis."""
     return np.add.reduceat(by_age, AGE_GROUPS, axis=-1)
@@ -108,7 +123,15 @@ def growth_surprise(growth: Array) -> Array:
 
 
 def simulate_basis(
-    posterior: Posterior, place: str, law: Policy, *, first_year: int, horizon: int, seed: int, label: str
+    posterior: Posterior,
+    place: str,
+    law: Policy,
+    *,
+    first_year: int,
+    horizon: int,
+    seed: int,
+    label: str,
+    last_year: int | None = None,
 ) -> Basis:
     """Carry the posterior draws of all blocks forward to a basis for the engine.
 
@@ -122,10 +145,15 @@ def simulate_basis(
         First projected year, the one whose global budget the fund block has seen.
     horizon
         Last projected year.
+    last_year
+        Valuation date of the fit where it is not the latest: the economy is known up to that year and the population
+        up to the year before.
     """
     posterior = {name: np.asarray(value, dtype=float) for name, value in posterior.items()}
     macro = macro_steps(place)
     last_seen = int(macro.years[macro.observed][-1])
+    if last_year is not None:
+        last_seen = min(last_seen, last_year)
     years = np.arange(first_year, horizon + 1)
     ahead = np.arange(last_seen + 1, horizon + 1)
     people = _people(posterior, place, last_seen, horizon, seed)
@@ -133,7 +161,8 @@ def simulate_basis(
     heads = np.diff(np.log(people["total"]), axis=0)
     growth, price = _economy(posterior, macro, last_seen, ahead, seed)
     nominal = growth + workers + price
-    past = np.broadcast_to(macro.per_worker[macro.observed][-5:, None], (5, growth.shape[1]))
+    seen = macro.years <= last_seen
+    past = np.broadcast_to(macro.per_worker[seen][-5:, None], (5, growth.shape[1]))
     surprise = growth_surprise(np.concatenate([past, growth]))[5:]
     need = _log_need(posterior, people["groups"], last_seen, first_year)
     use = ahead >= first_year
@@ -149,7 +178,9 @@ def simulate_basis(
     booking = _booking(posterior, outlay.shape, seed)
     supplementary = _supplementary(posterior, nominal[use], seed)
     gdp_since = np.cumsum(nominal, axis=0)[use]
-    grown = macro.nominal[(macro.years > SIZE_YEAR) & macro.observed].sum() + gdp_since
+    grown = macro.nominal[(macro.years > SIZE_YEAR) & seen].sum() + gdp_since
+    if last_seen < SIZE_YEAR:
+        grown = gdp_since - macro.nominal[(macro.years > last_seen) & (macro.years <= SIZE_YEAR)].sum()
     gdp = np.exp(np.log(_nominal_gdp(place, last_seen)) + gdp_since)
     items = tuple(law.scheme.supplementary_items)
     wide = PaymentSizes(posterior["fund_size_median"], posterior["fund_size_spread"])
@@ -158,11 +189,13 @@ def simulate_basis(
     rng = _stream(seed, "other income")
     n_draws = outlay.shape[1]
     tobacco = np.cumsum(TOBACCO_DRIFT + TOBACCO_SD * rng.standard_normal(outlay.shape), axis=0)
-    surcharge = load_observations(place).series("tobacco_surcharge_to_nhi")["value"].iloc[-1]
+    surcharge = tobacco_surcharge(load_observations(place), years[:1], first_year - 1)
     earned = np.clip(_stream(seed, "yield").normal(*YIELD, n_draws), 0.0, None)
     total = people["total"][1:][use]
+    measured = np.maximum(years, MEASURED_YEAR)
     return Basis(
         label=label,
+        money=law.scheme.money,
         years=years,
         opening_reserve=posterior["fund_reserve_end"].copy(),
         general_base=base * booking,
@@ -180,8 +213,8 @@ def simulate_basis(
         investment_yield=np.broadcast_to(earned, outlay.shape).copy(),
         payment_sizes=sizes,
         payment_size_index=np.exp(grown),
-        law_thresholds={item: law.path(f"supplementary_threshold.{item}", years).copy() for item in sizes},
-        law_ceiling=law.path("supplementary_ceiling", years).copy(),
+        law_thresholds={item: law.path(f"supplementary_threshold.{item}", measured).copy() for item in sizes},
+        law_ceiling=law.path("supplementary_ceiling", measured).copy(),
         drivers={
             "population": total,
             "share_65_and_over": people["old"][1:][use] / total,
@@ -200,12 +233,13 @@ def _stream(seed: int, name: str) -> np.random.Generator:
 def _people(posterior: Posterior, place: str, last_seen: int, horizon: int, seed: int) -> dict[str, Array]:
     """Persons on 1 July from the last published year of the economy on: total, 20-64, 65 and over, by age group."""
     wpp = load_wpp(place)
+    start_year = min(last_seen, wpp.last_estimate_year + 1)
     weights = np.zeros((2 + len(AGE_GROUPS), 2, N_AGES))
     weights[0, :, 20:65] = 1.0
     weights[1, :, 65:] = 1.0
     group = np.searchsorted(AGE_GROUPS, np.arange(N_AGES), side="right") - 1
     weights[2 + group, :, np.arange(N_AGES)] = 1.0
-    futures = simulate_population(posterior, wpp, wpp.last_estimate_year + 1, horizon, seed, weights=weights)
+    futures = simulate_population(posterior, wpp, start_year, horizon, seed, weights=weights)
     people = futures.collapsed[:, last_seen - int(futures.years[0]) :]
     return {"total": people[2:].sum(axis=0), "working_age": people[0], "old": people[1], "groups": people[2:]}
 

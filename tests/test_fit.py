@@ -12,9 +12,10 @@ import pytest
 from forecaster.basis import Basis
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
-from forecaster.fitted import Fit, load_fit, pool_of
+from forecaster.fitted import Fit, load_fit
 from forecaster.observations import load_observations
 from forecaster.policy import Policy, Reform
+from forecaster.pools import find_pool
 from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
 
@@ -113,7 +114,7 @@ def test_a_flipped_byte_in_the_posterior_is_found(tmp_path: Path) -> None:
 def test_a_missing_fit_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ForecasterError, match="make one with: forecaster fit tw_nhi"):
         load_fit("tw_nhi", tmp_path)
-    assert pool_of("tw_nhi_2g") == "tw_nhi"
+    assert find_pool("tw_nhi_2g").name == "tw_nhi"
 
 
 def _effect(basis: Basis, year: int, *settings: str) -> float:
@@ -182,7 +183,7 @@ def test_the_model_and_the_engine_share_one_formula_of_income() -> None:
     with pm.Model():
         parts = _premiums(
             data,
-            lambda name: pt.as_tensor(5.0),
+            {"miscellaneous": pt.as_tensor(5.0)},
             pt.as_tensor(mix),
             {"premium": pt.as_tensor(supplementary), "employer": pt.as_tensor(0.5 * supplementary)},
             pt.as_tensor(income),

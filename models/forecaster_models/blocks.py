@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pymc as pm
+if TYPE_CHECKING:
+    import pymc as pm
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,11 @@ class Block:
         Makes the model, data and priors already bound.
     keep
         Posterior variables, scalars or short vectors, that the forward simulation reads; unique over a fit's blocks.
+    integrated
+        Priors, by their names in the block, that the model integrates out: its graph draws them given the data.
     """
 
     name: str
     build: Callable[[], pm.Model]
     keep: tuple[str, ...]
+    integrated: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ Gaussian are integrated out in closed form; what goes forward are scalars (the `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -207,7 +208,9 @@ def migration_model(data: MigrationHistory, priors: Priors) -> pm.Model:
     return model
 
 
-def demography_blocks(place: str, last_year: int | None = None) -> list[Block]:
+def demography_blocks(
+    place: str, last_year: int | None = None, priors: Mapping[str, Priors] | None = None
+) -> list[Block]:
     """The three blocks of one place.
 
     Parameters
@@ -216,6 +219,8 @@ def demography_blocks(place: str, last_year: int | None = None) -> list[Block]:
         ISO 3166 three-letter code.
     last_year
         Jump-off year, the last one whose estimate is used; the last estimate (2023) where none is given.
+    priors
+        Priors by block and name; the place's defaults where none are given.
 
     Raises
     ------
@@ -223,7 +228,7 @@ def demography_blocks(place: str, last_year: int | None = None) -> list[Block]:
         When the place is unknown, the year is no estimate, or the priors file is faulty.
     """
     tables = load_wpp(place)
-    priors = demography_priors(place)
+    priors = demography_priors(place) if priors is None else priors
     deaths = mortality_history(tables, last_year)
     births = fertility_history(tables, last_year)
     moves = migration_history(tables, last_year)

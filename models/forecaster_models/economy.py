@@ -64,7 +64,7 @@ def economy_model(data: EconomyData, priors: Priors) -> pm.Model:
     Inflation likewise, its shock also loading on growth's. The published outlook is read as a noisy measurement of the
     mean of its year.
     """
-    n_seen = len(data.growth)
+    n_seen = len(data.years) - len(data.outlook_growth)
     with pm.Model(check_bounds=False) as model:
         means, shocks = {}, {}
         for name, series in (("growth", data.growth), ("inflation", data.inflation)):

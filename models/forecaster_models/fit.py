@@ -1,4 +1,8 @@
-"""Fitting a pool: block by block, resumable, judged, and stored with a manifest."""
+"""Fitting a pool: block by block, resumable, judged, and stored with a manifest.
+
+The models are imported by the functions that need them: PyMC takes seconds to import, and the process that waits for
+its workers needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -10,70 +14,132 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 import forecaster
+from forecaster.demography.tables import population_origin
 from forecaster.errors import ForecasterError
-from forecaster.fitted import HISTORY_COLUMNS, POOLS, input_hashes, pool_of
-from forecaster.observations import Observations, load_observations
+from forecaster.fitted import HISTORY_COLUMNS, OWN_PRIORS, PRIOR_FILES, actuals, input_hashes, set_aside
+from forecaster.pools import Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
-from forecaster_models.blocks import Block
-from forecaster_models.demography import demography_blocks
-from forecaster_models.economy import economy_block
-from forecaster_models.fund import HISTORY, fund_block
-from forecaster_models.fund_evidence import FIRST_YEAR, LAST_INCOME_YEAR
-from forecaster_models.priors import read_priors
-from forecaster_models.sampling import FULL, QUICK, SamplingSettings, judge, sample_block
+from forecaster_models.priors import laid_over, read_priors
+from forecaster_models.settings import FULL, QUICK, SamplingSettings
+
+if TYPE_CHECKING:
+    from forecaster_models.blocks import Block
 
 Progress = Callable[[str, float, str], None]
 
-SCHEMES = ("tw_nhi_1g", "tw_nhi_2g")
 LIBRARIES = ("numpy", "numba", "pymc", "pytensor", "nutpie", "arviz")
 # Draws kept of all chains together.
 KEPT_DRAWS = 4000
-# Published series of the history's lines.
-PUBLISHED = {"outgo": "cost", "income": "revenue", "reserve": "reserve_end"}
 PROBABILITIES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 
 
-def code_files() -> list[Path]:
-    """Source files that shape a fit: models and what of the engine they share; not this file, which only runs them."""
-    engine = Path(forecaster.__file__).parent
-    shared = [engine / "futures.py", engine / "revenue.py", *(engine / "demography").glob("*.py")]
-    return [*(path for path in Path(__file__).parent.glob("*.py") if path.name != "fit.py"), *shared]
+# Blocks by model, in the order in which they are stored.
+BLOCKS = {
+    "nhi": ("mortality", "fertility", "migration", "economy", "fund"),
+    "plain": ("mortality", "fertility", "migration", "plain"),
+}
+# Paths of the past by line of the history: those of a plain pool hold only the years without a figure.
+HISTORY = {
+    "nhi": {"outgo": "fund_cost", "income": "fund_income", "reserve": "fund_reserve"},
+    "plain": {"outgo": "plain_outgo", "income": "plain_income", "reserve": "plain_reserve"},
+}
+# Source files that shape a fit: models and what of the engine they share; not this file, which only runs them.
+_SHARED = ("blocks", "demography", "priors", "sampling", "steps")
+MODEL_FILES = {"nhi": (*_SHARED, "economy", "fund", "fund_evidence"), "plain": (*_SHARED, "plain", "plain_paths")}
+ENGINE_FILES = {"nhi": ("futures", "revenue"), "plain": ("plain_futures", "pool_accounts")}
 
 
-def current_inputs(pool: str) -> dict[str, str]:
-    """Hashes of the inputs as they are now."""
-    return input_hashes(POOLS[pool][0], SCHEMES, code_files())
+def code_files(pool: Pool) -> list[Path]:
+    """Source files whose change makes a fit of the pool stale."""
+    own, engine = Path(__file__).parent, Path(forecaster.__file__).parent
+    return [
+        *(own / f"{name}.py" for name in MODEL_FILES[pool.model]),
+        *(engine / f"{name}.py" for name in ENGINE_FILES[pool.model]),
+        *(engine / "demography").glob("*.py"),
+    ]
 
 
-def pool_blocks(pool: str) -> list[Block]:
-    """Blocks of a pool, in the order in which they are fitted."""
-    place = POOLS[pool][0]
-    economy = read_priors(data_dir() / "priors" / "economy.toml", place)["economy"]
-    fund = read_priors(data_dir() / "priors" / "fund.toml", place)["fund"]
-    return [*demography_blocks(place), economy_block(place, economy), fund_block(fund, place)]
+def current_inputs(pool: Pool | str, priors: Path | None = None) -> dict[str, str]:
+    """Hashes of the inputs as they are now; ``priors`` are the user's own, if the fit has any."""
+    pool = find_pool(pool) if isinstance(pool, str) else pool
+    return input_hashes(pool, code_files(pool), priors)
+
+
+def pool_blocks(pool: Pool, last_year: int | None = None, priors: Path | None = None) -> list[Block]:
+    """Blocks of a pool, in the order in which they are fitted.
+
+    Parameters
+    ----------
+    last_year
+        Origin: evidence of later years is left out, estimates of the population already from this year on, since they
+        come a year late, and no outlook of others is read. None for all that is known.
+    priors
+        TOML file of priors laid over the defaults.
+    """
+    from forecaster_models.demography import demography_blocks
+
+    own = pool_priors(pool, priors)
+    origin = population_origin(pool.place, last_year)
+    people = demography_blocks(pool.place, last_year=origin, priors=own)
+    if pool.model == "plain":
+        from forecaster_models.plain import plain_block
+
+        accounts = known_accounts(pool, last_year)
+        return [*people, plain_block(accounts, pool.place, own["plain"], pool.other_income_share)]
+    from forecaster_models.economy import economy_block
+    from forecaster_models.fund import fund_block
+
+    if last_year is None:
+        economy: dict[str, Any] = {}
+        fund: dict[str, Any] = {}
+    else:
+        economy = {"last_year": last_year, "outlook": False}
+        fund = {"last_year": last_year}
+    return [
+        *people,
+        economy_block(pool.place, own["economy"], **economy),
+        fund_block(own["fund"], pool.place, **fund),
+    ]
+
+
+def pool_priors(pool: Pool, own: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Priors of all blocks of a pool by block and name, the user's file laid over the defaults.
+
+    Raises
+    ------
+    FaultyInput
+        Naming every prior that the pool does not have, whose distribution is unknown or whose parameters are wrong.
+    """
+    folder = data_dir() / "priors"
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in PRIOR_FILES[pool.model]:
+        found |= read_priors(folder / f"{name}.toml", pool.place)
+    return found if own is None else laid_over(found, own)
 
 
 def fit_pool(
-    pool: str,
+    pool: Pool | str,
     *,
-    out: Path,
+    out: Path | None = None,
+    priors: Path | None = None,
     quick: bool = False,
     seed: int = 20261122,
     fresh: bool = False,
     work: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Fit every block of a pool and store the result in ``out/<pool>``.
+    """Fit every block of a pool and store the result in the folder of its name in ``out``.
 
     Finished blocks wait in ``work`` under a key of all inputs and settings, so that an interrupted fit goes on where it
     stopped. The result replaces an older one only when it is whole.
@@ -81,9 +147,11 @@ def fit_pool(
     Parameters
     ----------
     pool
-        Pool or scheme, for example ``tw_nhi``.
+        The pool, or what :func:`forecaster.pools.find_pool` knows it by, for example ``tw_nhi``.
     out
-        Folder that holds a folder per pool.
+        Folder that holds a folder per pool; the one of the pool's reference fit when left out.
+    priors
+        TOML file of priors laid over the defaults; its text is kept with the fit.
     quick
         Fewer draws, same gates.
     fresh
@@ -96,41 +164,55 @@ def fit_pool(
     dict
         The manifest. A rejected fit is stored too, marked as such; :func:`forecaster.fitted.load_fit` refuses it.
     """
-    pool = pool_of(pool)
+    from forecaster_models.checks import check_table
+
+    pool = find_pool(pool) if isinstance(pool, str) else pool
+    out = pool.fits if out is None else out
     tell = progress or (lambda block, share, message: None)
     settings = QUICK if quick else FULL
-    inputs = current_inputs(pool)
-    key = _digest([pool, seed, inputs, settings.__dict__])[:16]
-    folder = (work or out / ".work") / f"{pool}-{key}"
+    inputs = current_inputs(pool, priors)
+    # What is wrong with priors or accounts shows before any work.
+    pool_priors(pool, priors)
+    if pool.model == "plain":
+        known_accounts(pool)
+    key = _digest([pool.name, seed, inputs, settings.__dict__])[:16]
+    folder = (work or out / ".work") / f"{pool.name}-{key}"
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ForecasterError(f"cannot write to {out}: {error.strerror}; choose another folder with --out") from None
-    _fit_blocks(pool, settings, seed, folder, tell)
+    _fit_blocks(_Job(pool, priors, settings, seed, folder), tell)
     draws: dict[str, xr.DataArray] = {}
     verdicts: dict[str, dict[str, Any]] = {}
-    history: dict[str, np.ndarray] = {}
-    for block in pool_blocks(pool):
-        with xr.open_dataset(folder / f"{block.name}.nc", engine="scipy") as stored:
-            kept = stored.load()
-        verdicts[block.name] = json.loads((folder / f"{block.name}.json").read_text())
-        tell(block.name, 1.0, "accepted" if verdicts[block.name]["accepted"] else "rejected")
-        draws.update({str(k): v for k, v in kept.data_vars.items() if k in block.keep})
-        history.update({name: kept[name].values for name in HISTORY if name in kept})
+    paths_of_past: dict[str, np.ndarray] = {}
+    unlearnt: dict[str, np.ndarray] = {}
+    for name in BLOCKS[pool.model]:
+        kept = _read_draws(folder / f"{name}.nc")
+        unlearnt.update({str(k): v.values for k, v in _read_draws(folder / f"{name}.prior.nc").data_vars.items()})
+        verdicts[name] = json.loads((folder / f"{name}.json").read_text())
+        tell(name, 1.0, "accepted" if verdicts[name]["accepted"] else "rejected")
+        paths = HISTORY[pool.model]
+        paths_of_past.update({line: kept[path].values for line, path in paths.items() if path in kept})
+        draws.update({str(k): v for k, v in kept.data_vars.items() if k not in paths.values()})
+    history = _history(paths_of_past, pool)
+    learnt = [pd.read_csv(folder / f"{name}.priors.csv") for name in BLOCKS[pool.model]]
+    checks, absurd = check_table(pool, {name: values.values for name, values in draws.items()}, unlearnt, history, seed)
+    tables = {"history": history, "priors": pd.concat(learnt, ignore_index=True), "checks": checks}
     manifest = {
-        "pool": pool,
+        "pool": pool.name,
         "seed": seed,
         "quick": quick,
         "settings": settings.__dict__,
         "inputs": inputs,
         "accepted": all(v["accepted"] for v in verdicts.values()),
         "blocks": verdicts,
+        "absurd_futures": absurd,
         "versions": {"forecaster": forecaster.__version__, "python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
-    _publish(out, pool, xr.Dataset(draws), _history(history, load_observations(POOLS[pool][0])), manifest)
+    _publish(out / pool.name, xr.Dataset(draws), tables, manifest, priors)
     shutil.rmtree(folder, ignore_errors=True)
     return manifest
 
@@ -139,46 +221,94 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _fit_blocks(pool: str, settings: SamplingSettings, seed: int, folder: Path, tell: Progress) -> None:
+class _Job(NamedTuple):
+    """What a worker has to know to fit any block."""
+
+    pool: Pool
+    priors: Path | None
+    settings: SamplingSettings
+    seed: int
+    folder: Path
+
+
+def _fit_blocks(job: _Job, tell: Progress) -> None:
     """Fit what is not finished yet, two blocks side by side: compiling, the longer part, uses one core only."""
-    names = [block.name for block in pool_blocks(pool)]
+    names = BLOCKS[job.pool.model]
     # The fund takes longest, so it starts first.
-    missing = [name for name in reversed(names) if not (folder / f"{name}.json").exists()]
+    missing = [name for name in reversed(names) if not (job.folder / f"{name}.json").exists()]
     if not missing:
         return
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(2, mp_context=context) as workers:
+    with (
+        _one_thread_each(),
+        context.Manager() as manager,
+        ProcessPoolExecutor(min(2, len(missing)), mp_context=context) as workers,
+    ):
         reports = manager.Queue()
-        jobs = {
-            workers.submit(_fit_block, pool, name, settings, seed + names.index(name), folder, reports): name
+        waiting = {
+            workers.submit(_fit_block, job._replace(seed=job.seed + names.index(name)), name, reports)
             for name in missing
         }
-        waiting = set(jobs)
         while waiting:
             done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
             while not reports.empty():
                 tell(*reports.get())
-            for job in done:
-                job.result()
+            for finished in done:
+                finished.result()
 
 
-def _fit_block(pool: str, name: str, settings: SamplingSettings, seed: int, folder: Path, reports: Any) -> None:
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Linear algebra of the processes started within runs on one thread: the chains already fill the cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _fit_block(job: _Job, name: str, reports: Any) -> None:
     """Fit one block and store its draws and verdict; the verdict comes last and marks the block as finished."""
+    from forecaster_models.checks import prior_draws, prior_table
+    from forecaster_models.sampling import judge, sample_block
+
     reports.put((name, 0.0, "compiling"))
-    block = next(block for block in pool_blocks(pool) if block.name == name)
+    block = next(block for block in pool_blocks(job.pool, priors=job.priors) if block.name == name)
     started = time.perf_counter()
-    result = sample_block(block.build(), settings, seed, lambda share: reports.put((name, share, "sampling")))
+    model, priors = block.build(), pool_priors(job.pool, job.priors)[name]
+    result = sample_block(model, job.settings, job.seed, lambda share: reports.put((name, share, "sampling")))
     verdict = judge(result).as_dict() | {"seconds": round(time.perf_counter() - started, 1)}
     posterior = result["posterior"].dataset
-    names = [*block.keep, *(line for line in HISTORY if line in posterior)]
+    names = [*block.keep, *(name for name in HISTORY[job.pool.model].values() if name in posterior)]
     flat = xr.Dataset({name: _flattened(posterior[name]) for name in names})
+    unlearnt = xr.Dataset(
+        {
+            variable: ((f"{variable}_draw", *(f"{variable}_{i}" for i in range(values.ndim - 1))), values)
+            for variable, values in prior_draws(block, model, priors, job.seed).items()
+        }
+    )
+    given = {f"{name}_{prior}" for prior in priors} & {str(variable) for variable in posterior}
+    learnt = prior_table({name: priors}, {variable: _flattened(posterior[variable]).values for variable in given})
     for target, write in (
-        (folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="scipy")),
-        (folder / f"{name}.json", lambda path: path.write_text(json.dumps(verdict))),
+        (job.folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="scipy")),
+        (job.folder / f"{name}.prior.nc", lambda path: unlearnt.to_netcdf(path, engine="scipy")),
+        (job.folder / f"{name}.priors.csv", lambda path: learnt.to_csv(path, index=False)),
+        (job.folder / f"{name}.json", lambda path: path.write_text(json.dumps(verdict))),
     ):
         temporary = target.with_name(target.name + ".part")
         write(temporary)
         os.replace(temporary, target)
+
+
+def _read_draws(path: Path) -> xr.Dataset:
+    with xr.open_dataset(path, engine="scipy") as stored:
+        return stored.load()
 
 
 def _flattened(variable: xr.DataArray) -> xr.DataArray:
@@ -188,33 +318,56 @@ def _flattened(variable: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(values, dims=("sample", *(f"{variable.name}_{i}" for i in range(values.ndim - 1))))
 
 
-def _history(paths: dict[str, np.ndarray], observed: Observations) -> pd.DataFrame:
+def _history(paths: dict[str, np.ndarray], pool: Pool) -> pd.DataFrame:
     """Income, outgo and reserve by year: the published figure where there is one, else the posterior."""
-    lines = {"outgo": paths["fund_cost"], "income": paths["fund_income"], "reserve": paths["fund_reserve"]}
+    published = {(row.line, row.year): (row.value, row.source) for row in actuals(pool).itertuples()}
+    estimated = _estimated(paths, pool)
     rows = []
-    for line, draws in lines.items():
-        best = observed.best(PUBLISHED[line])
-        known = best[best["period"].str.fullmatch(r"\d{4}")].set_index("year")
-        for year in range(FIRST_YEAR, LAST_INCOME_YEAR + 1):
-            sample = draws[:, year - FIRST_YEAR].astype(float)
-            if year in known.index:
-                value = float(known.loc[year, "value"])
-                figures = [value] * (1 + len(PROBABILITIES))
-                kind, source = "published", str(known.loc[year, "source"])
+    for line in HISTORY[pool.model]:
+        for year in sorted({year for _, year in estimated} | {year for own, year in published if own == line}):
+            if (line, year) in published:
+                value, source = published[line, year]
+                figures, kind = [float(value)] * (1 + len(PROBABILITIES)), "published"
+            elif (line, year) in estimated:
+                sample = estimated[line, year].astype(float)
+                figures, kind, source = [sample.mean(), *np.quantile(sample, PROBABILITIES)], "estimated", "fit"
             else:
-                figures = [sample.mean(), *np.quantile(sample, PROBABILITIES)]
-                kind, source = "estimated", "fit"
-            rows.append((line, year, *(round(float(f), 3) for f in figures), "TWD bn", kind, source))
+                continue
+            rows.append((line, year, *(round(float(f), 3) for f in figures), pool.money, kind, source))
     return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
 
 
-def _publish(out: Path, pool: str, draws: xr.Dataset, history: pd.DataFrame, manifest: dict[str, Any]) -> None:
+def _estimated(paths: dict[str, np.ndarray], pool: Pool) -> dict[tuple[str, int], np.ndarray]:
+    """Draws of the past by line and year."""
+    found = {}
+    for line, draws in paths.items():
+        if pool.model == "plain":
+            accounts = known_accounts(pool)
+            years = accounts.years[np.isnan(getattr(accounts, line))].tolist()
+        else:
+            years = list(range(pool.first_year - paths["income"].shape[1], pool.first_year))
+        found.update({(line, year): draws[:, i] for i, year in enumerate(years)})
+    return found
+
+
+def _publish(
+    final: Path,
+    draws: xr.Dataset,
+    tables: dict[str, pd.DataFrame],
+    manifest: dict[str, Any],
+    priors: Path | None,
+) -> None:
     """Write the fit beside its place and move it there whole."""
-    fresh, final, old = out / f".{pool}.new", out / pool, out / f".{pool}.old"
+    fresh, old = final.with_name(f".{final.name}.new"), set_aside(final)
+    if old.exists() and not final.exists():
+        os.replace(old, final)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     draws.to_netcdf(fresh / "posterior.nc", engine="scipy", format="NETCDF3_64BIT")
-    history.to_csv(fresh / "history.csv", index=False)
+    for name, table in tables.items():
+        table.to_csv(fresh / f"{name}.csv", index=False)
+    if priors is not None:
+        shutil.copyfile(priors, fresh / OWN_PRIORS)
     manifest["posterior_sha256"] = hashlib.sha256((fresh / "posterior.nc").read_bytes()).hexdigest()
     manifest["hash"] = _digest({k: v for k, v in manifest.items() if k != "blocks"})
     (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")

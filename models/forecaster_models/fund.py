@@ -8,10 +8,11 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from forecaster.futures import AGE_GROUPS, DRIFT_PERSISTENCE, OLD_GROUPS, PROFILE_YEAR
+from forecaster.futures import AGE_GROUPS, OLD_GROUPS, PROFILE_YEAR
 from forecaster_models.blocks import Block
 from forecaster_models.fund_evidence import FIRST_YEAR, FundData, fund_data
-from forecaster_models.priors import Priors, draw_prior
+from forecaster_models.priors import Priors, draw_prior, draw_scalars
+from forecaster_models.steps import StepScales, joint_steps
 
 Array = np.ndarray
 
@@ -67,10 +68,15 @@ class Facts:
         self._value: list[Array] = []
         self._error: list[Array] = []
 
+    def known(self, name: str) -> bool:
+        """Whether the evidence has this fact: at an earlier valuation date it lacks the later ones."""
+        return name in self._published
+
     def add(self, name: str, expected: Any) -> None:
         """One published fact, by its name in the evidence, as a noisy measurement of what the model expects."""
-        value, error = self._published[name]
-        self.add_figures(expected.reshape((1,)), np.array([value]), np.array([error]))
+        if self.known(name):
+            value, error = self._published[name]
+            self.add_figures(expected.reshape((1,)), np.array([value]), np.array([error]))
 
     def add_figures(self, expected: Any, value: Array, error: Array) -> None:
         """Several figures at once, each array of shape ``(figure,)``."""
@@ -99,27 +105,27 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
     in another year). Revenue, cost, balances, reserves at any month, sums over years and global budgets are
     all evidence about the same paths.
     """
-    draw = lambda name: draw_prior("fund", name, priors)  # noqa: E731  # a local shorthand for one long list of priors
     n, n_income = len(data.years), data.n_income
     centre, scale = path_geometry(data)
     facts = Facts(data)
     # Bounds are kept by the transforms; checking them again would double the graph that has to be compiled.
     with pm.Model(check_bounds=False) as model:
+        drawn = draw_scalars("fund", priors)
         path = centre + pt.dot(scale, pm.Flat("fund_path", shape=n + n_income, initval=np.zeros(n + n_income)))
         log_cost, log_income = path[:n], path[n:]
         cost = pm.Deterministic("fund_cost", pt.exp(log_cost))
         income = pm.Deterministic("fund_income", pt.exp(log_income))
-        mix = draw("category_mix")
-        supplementary = _supplementary(data, draw, facts)
-        booking = draw("booking_sd") * pm.Normal("fund_booking", 0.0, 1.0, shape=n_income)
+        mix = draw_prior("fund", "category_mix", priors)
+        supplementary = _supplementary(data, drawn, facts)
+        booking = drawn["booking_sd"] * pm.Normal("fund_booking", 0.0, 1.0, shape=n_income)
         for year in BACK_PAYMENTS:
-            booking += draw(f"back_payment_{year}") * (data.years[:n_income] == year)
-        premiums = _premiums(data, draw, mix, supplementary, pt.exp(log_income - booking))
-        _steps(data, draw, log_cost, premiums["log_base"], _log_need(data, draw, facts))
+            booking += drawn[f"back_payment_{year}"] * (data.years[:n_income] == year)
+        premiums = _premiums(data, drawn, mix, supplementary, pt.exp(log_income - booking))
+        _steps(data, drawn, log_cost, premiums["log_base"], _log_need(data, drawn, facts))
         _accounts(data, cost, income)
         _shares(data, premiums, facts)
         facts.observe()
-        _budget(data, draw, log_cost)
+        _budget(data, drawn, log_cost)
         pm.Deterministic("fund_log_cost_end", log_cost[-1])
         pm.Deterministic("fund_log_base_end", premiums["log_base"][-1])
     return model
@@ -168,28 +174,28 @@ def path_geometry(data: FundData) -> tuple[Array, Array]:
     return centre, np.linalg.cholesky(np.linalg.inv(precision))
 
 
-def _budget(data: FundData, draw: Any, log_cost: Any) -> None:
+def _budget(data: FundData, drawn: dict[str, Any], log_cost: Any) -> None:
     """Global budgets: the log ratio of cost to budget wanders, its own error a third of the yearly step."""
     year = data.years[data.budget.index] - 2012
     scale = np.linalg.cholesky(np.minimum(year[:, None], year[None, :]) + np.eye(len(year)) / 9.0)
-    gap = log_cost[data.budget.index] - np.log(data.budget.value) - draw("budget_ratio")
-    sd = draw("budget_wander_sd")
+    gap = log_cost[data.budget.index] - np.log(data.budget.value) - drawn["budget_ratio"]
+    sd = drawn["budget_wander_sd"]
     white = pt.dot(np.linalg.inv(scale), gap) / sd
     pm.Potential("budget", pm.logp(pm.Normal.dist(), white).sum() - len(year) * pt.log(sd))
 
 
-def _log_need(data: FundData, draw: Any, facts: Facts) -> Any:
+def _log_need(data: FundData, drawn: dict[str, Any], facts: Facts) -> Any:
     """Log of the age-weighted need by year; the profile's bands and the shares of the old are its evidence."""
     centre, scale = profile_geometry(data)
     n = len(AGE_GROUPS)
     profile = centre + pt.dot(scale, pm.Flat("fund_profile_path", shape=n, initval=np.zeros(n)))
     pm.Deterministic("fund_log_profile", profile)
     pm.Potential(
-        "profile_steps", pm.logp(pm.Normal.dist(0.0, draw("profile_step_sd")), profile[1:] - profile[:-1]).sum()
+        "profile_steps", pm.logp(pm.Normal.dist(0.0, drawn["profile_step_sd"]), profile[1:] - profile[:-1]).sum()
     )
     # The level of the profile is arbitrary: the level of cost is learnt from the accounts.
     pm.Potential("profile_level", pm.logp(pm.Normal.dist(0.0, 0.1), profile.mean()))
-    tilt = draw("tilt")
+    tilt = drawn["tilt"]
     years_since = data.years - PROFILE_YEAR
     cost_by_group = pt.exp(profile + tilt * np.outer(years_since, OLD_GROUPS.astype(float)))
     spending = data.population_groups / 1e6 * cost_by_group
@@ -198,8 +204,9 @@ def _log_need(data: FundData, draw: Any, facts: Facts) -> Any:
     ratios = pt.log(pt.dot(top, pt.exp(profile)) / pt.dot(bottom, pt.exp(profile)))
     facts.add_figures(ratios, *np.array([_band_value(data, name) for name in bands]).T)
     for year in (2010, 2020):
-        t = year - FIRST_YEAR
-        facts.add(f"old_{year}", spending[t][OLD_GROUPS].sum() / spending[t].sum())
+        if facts.known(f"old_{year}"):
+            t = year - FIRST_YEAR
+            facts.add(f"old_{year}", spending[t][OLD_GROUPS].sum() / spending[t].sum())
     return pt.log(spending.sum(axis=1))
 
 
@@ -253,48 +260,45 @@ def _overall(data: FundData) -> float:
     return float(total / people.sum())
 
 
-def _steps(data: FundData, draw: Any, log_cost: Any, log_base: Any, need: Any) -> None:
-    """Joint density of the steps of cost and base given their drifts."""
-    elasticity, cost_surprise, base_surprise = (
-        draw(k) for k in ("income_elasticity", "cost_surprise", "base_surprise")
-    )
-    cost_sd, base_sd, correlation = draw("cost_sd"), draw("base_sd"), pm.Uniform("fund_correlation", -0.9, 0.9)
-    redefined = draw("base_redefined_2013") * (data.years[1 : data.n_income] == 2013)
+def _steps(data: FundData, drawn: dict[str, Any], log_cost: Any, log_base: Any, need: Any) -> None:
+    """Joint density of the steps of cost and base, their drifts integrated out."""
+    redefined = drawn["base_redefined_2013"] * (data.years[1:] == 2013)
     gdp, price, real, surprise = (a[1:] for a in (data.gdp_step, data.price_step, data.real_step, data.surprise))
-    m = data.n_income - 1
-    cost_drift, base_drift = _drift("cost", draw, len(gdp)), _drift("base", draw, m)
-    cost_expected = (need[1:] - need[:-1]) + price + elasticity * real + cost_surprise * surprise + cost_drift
-    base_expected = gdp[:m] + base_surprise * surprise[:m] + base_drift + redefined
-    # A year whose GDP is still a projection widens the step it explains.
-    wider = 1.0 + (data.gdp_error[1:] / 0.02) ** 2
-    cost_gap = (log_cost[1:] - log_cost[:-1] - cost_expected) / (cost_sd * np.sqrt(wider))
-    base_gap = (log_base[1:] - log_base[:-1] - base_expected) / (base_sd * np.sqrt(wider[:m]))
-    given = (base_gap - correlation * cost_gap[:m]) / pt.sqrt(1.0 - correlation**2)
-    density = pm.logp(pm.Normal.dist(), cost_gap).sum() - len(gdp) * pt.log(cost_sd)
-    density += pm.logp(pm.Normal.dist(), given).sum() - m * (pt.log(base_sd) + 0.5 * pt.log(1.0 - correlation**2))
-    pm.Potential("steps", density)
+    # A year whose GDP is not final has a growth of its own to be learnt, common to cost and base.
+    open_years = np.flatnonzero(data.gdp_error[1:])
+    revision = pt.dot(
+        np.eye(len(gdp))[:, open_years] * data.gdp_error[1:][open_years],
+        pm.Normal("fund_growth_revision", 0.0, 1.0, shape=len(open_years)),
+    )
+    # Cost is known a year longer than income, through the budget: the base of that year is latent.
+    following = log_base[-1] + gdp[-1] + 0.03 * pm.Flat("fund_base_following", initval=0.0)
+    base = pt.concatenate([log_base, following.reshape((1,))])
+    elasticity = drawn["income_elasticity"]
+    cost_gap = log_cost[1:] - log_cost[:-1] - (need[1:] - need[:-1]) - price - elasticity * (real + revision)
+    cost_gap -= drawn["cost_surprise"] * surprise + drawn["cost_drift"]
+    base_gap = base[1:] - base[:-1] - (gdp + revision) - drawn["base_surprise"] * surprise
+    base_gap -= drawn["base_drift"] + redefined
+    scales = StepScales(
+        cost_sd=drawn["cost_sd"],
+        base_sd=drawn["base_sd"],
+        cost_drift_sd=drawn["cost_drift_sd"],
+        base_drift_sd=drawn["base_drift_sd"],
+        correlation=pm.Uniform("fund_correlation", -0.9, 0.9),
+    )
+    joint_steps("fund", cost_gap, base_gap, scales, ends=(-1, -2))
 
 
-def _drift(name: str, draw: Any, n: int) -> Any:
-    """Drift by step: its long-run level plus a stationary AR(1) of persistence 0.9, as one matrix product."""
-    lags = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    scale = np.linalg.cholesky(DRIFT_PERSISTENCE**lags)
-    shocks = pm.Normal(f"fund_{name}_drift_shocks", 0.0, 1.0, shape=n)
-    away = draw(f"{name}_drift_sd") * pt.dot(scale, shocks)
-    pm.Deterministic(f"fund_{name}_drift_end", away[-1])
-    return draw(f"{name}_drift") + away
-
-
-def _supplementary(data: FundData, draw: Any, facts: Facts) -> dict[str, Any]:
+def _supplementary(data: FundData, drawn: dict[str, Any], facts: Facts) -> dict[str, Any]:
     """Supplementary premium by year and its items; thresholds of the past enter as known changes of law."""
     years = data.years[: data.n_income]
     share = pm.Dirichlet("fund_item_share", np.ones(len(data.items)))
-    median, spread = draw("log_size_median"), draw("size_spread")
-    part_median, part_spread = draw("log_part_time_median"), draw("part_time_spread")
+    median, spread = drawn["log_size_median"], drawn["size_spread"]
+    part_median, part_spread = drawn["log_part_time_median"], drawn["part_time_spread"]
     pm.Deterministic("fund_size_median", pt.exp(median))
     pm.Deterministic("fund_part_time_median", pt.exp(part_median))
-    wide = sum(share[data.items.index(item)] for item in THRESHOLD_ITEMS)
-    part = share[data.items.index("part_time")]
+    names = np.array(data.items)
+    wide = (share * np.isin(names, THRESHOLD_ITEMS)).sum()
+    part = (share * (names == "part_time")).sum()
     grown = median + _size_growth(data)
     medians = pt.stack([median, median, part_median, part_median, grown, grown])
     spreads = pt.stack([spread, spread, part_spread, part_spread, spread, spread])
@@ -313,29 +317,34 @@ def _supplementary(data: FundData, draw: Any, facts: Facts) -> dict[str, Any]:
     line = np.log(2000.0) + 0.05 * np.arange(len(years) - first)
     flat = pm.Flat("fund_supplementary_path", shape=len(years) - first, initval=np.zeros(len(years) - first))
     level = line + 0.05 * flat
-    step = data.gdp_step[first + 1 : len(years)] + draw("supplementary_drift")
+    step = data.gdp_step[first + 1 : len(years)] + drawn["supplementary_drift"]
     pm.Potential(
-        "supplementary_steps", pm.logp(pm.Normal.dist(step, draw("supplementary_sd")), level[1:] - level[:-1]).sum()
+        "supplementary_steps", pm.logp(pm.Normal.dist(step, drawn["supplementary_sd"]), level[1:] - level[:-1]).sum()
     )
     premium = data.supplementary_rate * pt.concatenate([pt.zeros(first), pt.exp(level)]) * more
     pm.Deterministic("fund_log_supplementary_end", level[-1])
     at = {int(year): i for i, year in enumerate(years)}
-    for year in (2013, 2017):
-        amounts = data.item_amounts[year]
+    for year, amounts in data.item_amounts.items():
         known = [i for i, item in enumerate(data.items) if np.isfinite(amounts[item])]
         total = float(data.supplementary.value[data.supplementary.index == at[year]][0])
         seen = np.array([float(amounts[data.items[i]]) for i in known]) / total
         facts.add_figures(pt.log(share[known]), np.log(seen), np.full(len(known), 0.10))
-    facts.add("dividends_2025", share[data.items.index("dividends")])
-    facts.add("threshold_2016", -premium[at[2015]] * wide * lost_2016)
-    facts.add("part_time_2014", -premium[at[2013]] * part * lost_2014)
-    facts.add("ceiling_50m", premium[at[2025]] * wide * wider)
+    facts.add("dividends_2025", (share * (names == "dividends")).sum())
+    for name, year, effect in (
+        ("threshold_2016", 2015, -wide * lost_2016),
+        ("part_time_2014", 2013, -part * lost_2014),
+        ("ceiling_50m", 2025, wide * wider),
+    ):
+        if facts.known(name):
+            facts.add(name, (premium * (years == year)).sum() * effect)
     collected = data.supplementary
     facts.add_figures(premium[collected.index], collected.value, collected.error)
-    return {"premium": premium, "employer": premium * share[data.items.index("employer")]}
+    return {"premium": premium, "employer": premium * (share * (names == "employer")).sum()}
 
 
-def _premiums(data: FundData, draw: Any, mix: Any, supplementary: dict[str, Any], formula: Any) -> dict[str, Any]:
+def _premiums(
+    data: FundData, drawn: dict[str, Any], mix: Any, supplementary: dict[str, Any], formula: Any
+) -> dict[str, Any]:
     r"""Contribution base and premiums by payer that the law's formula implies for a year's income.
 
     With the floor measured on income and binding, as it has been since 2013 (:func:`forecaster.engine.project`),
@@ -357,7 +366,7 @@ def _premiums(data: FundData, draw: Any, mix: Any, supplementary: dict[str, Any]
     state_part = mixed[-2] / mixed[-1]
     state_supplementary = supplementary["employer"] * state_part
     late = data.years[: data.n_income] >= 2013
-    other = pt.as_tensor(data.tobacco) + draw("miscellaneous") * late
+    other = pt.as_tensor(data.tobacco) + drawn["miscellaneous"] * late
     rest = formula - other - data.injection
     numerator = pt.where(late, rest * (1.0 - data.floor) - supplementary["premium"] + state_supplementary, rest)
     base = numerator / (data.rate * pt.where(late, weight - government, weight))
@@ -399,24 +408,25 @@ def _accounts(data: FundData, cost: Any, income: Any) -> None:
 
 def _shares(data: FundData, premiums: dict[str, Any], facts: Facts) -> None:
     """Published shares of payers and lines in income."""
-    at = {int(year): i for i, year in enumerate(data.years[: data.n_income])}
-    general, formula = premiums["general"], premiums["formula"]
+    years = data.years[: data.n_income]
+    general, formula, state = premiums["general"], premiums["formula"], premiums["state"]
     total = sum(general.values())
-    state = premiums["state"]
-    government_2012 = (general["government"] + state)[at[2012]] / total[at[2012]]
-    facts.add("government_2012", government_2012)
-    t = at[2020]
-    insured = general["insured"] + premiums["premium"] - premiums["employer"]
-    employers = general["employer"] + premiums["employer"] - state
-    facts.add("insured_2020", insured[t] / formula[t])
-    facts.add("employers_2020", employers[t] / formula[t])
-    t = at[2024]
-    facts.add("general_2024", total[t] / formula[t])
-    facts.add("supplementary_2024", premiums["premium"][t] / formula[t])
-    facts.add("general_2016", total[at[2016]])
+    supplementary, by_employer = premiums["premium"], premiums["employer"]
+    insured = general["insured"] + supplementary - by_employer
+    employers = general["employer"] + by_employer - state
+    for name, year, expected in (
+        ("government_2012", 2012, (general["government"] + state) / total),
+        ("insured_2020", 2020, insured / formula),
+        ("employers_2020", 2020, employers / formula),
+        ("general_2024", 2024, total / formula),
+        ("supplementary_2024", 2024, supplementary / formula),
+        ("general_2016", 2016, total),
+    ):
+        if facts.known(name):
+            facts.add(name, (expected * (years == year)).sum())
 
 
-def fund_block(priors: Priors, place: str = "twn") -> Block:
-    """The block, data and priors bound."""
-    data = fund_data(place)
+def fund_block(priors: Priors, place: str = "twn", last_year: int | None = None) -> Block:
+    """The block, data as known at the end of ``last_year`` and priors bound."""
+    data = fund_data(place, last_year)
     return Block("fund", lambda: fund_model(data, priors), KEEP)

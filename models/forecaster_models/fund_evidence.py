@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from forecaster.demography.tables import load_wpp
 from forecaster.errors import ForecasterError
-from forecaster.futures import REFERENCE_DEPENDANTS, growth_surprise, in_age_groups, macro_steps
+from forecaster.futures import (
+    PROFILE_YEAR,
+    REFERENCE_DEPENDANTS,
+    growth_surprise,
+    in_age_groups,
+    macro_steps,
+    tobacco_surcharge,
+)
 from forecaster.observations import Observations, load_observations
 from forecaster.policy import Policy
 from forecaster.revenue import category_flags, payer_weights
@@ -19,8 +26,14 @@ from forecaster.schemes import PAYERS, load_scheme
 Array = np.ndarray
 
 FIRST_YEAR = 1996
+# Last year of income that the tables hold, and the first valuation date whose law the model knows.
 LAST_INCOME_YEAR = 2025
-LAST_COST_YEAR = 2026
+FIRST_ORIGIN = 2013
+# Error of next year's growth, log, where no outlook of the time is read: growth of nominal GDP as in the last five
+# years.
+NEXT_GROWTH_ERROR = 0.025
+# Series of budgets, agreed by the end of the year before the one they are for.
+BUDGETS = ("global_budget_total", "budget_paid")
 # Error of a stock or a balance, TWD bn, by grade: a balance is a difference of large flows, so a relative error would
 # not do. The gap between preliminary and final balances (2015: 2.7, 2021: 2.0) sets B; A is rounding and small
 # restatements.
@@ -120,9 +133,23 @@ def _full_years(observed: Observations, name: str, last: int) -> pd.DataFrame:
     return rows[(rows["n_months"] == 12) & rows["year"].between(FIRST_YEAR, last)]
 
 
-def _accounts(observed: Observations, opening: float) -> Accounts:
+def _known(observed: Observations, name: str) -> pd.DataFrame:
+    """Rows of a series, none where the valuation date lies before its first."""
+    return observed.series(name) if name in observed.names() else observed.table.iloc[:0]
+
+
+def known_by(observed: Observations, year: int) -> Observations:
+    """The same tables without what tells of a later year; as they stand today, not as first published."""
+    table = observed.table
+    budget = table["series"].isin(BUDGETS)
+    kept = table[(table["year"] <= year) | (budget & (table["year"] == year + 1))]
+    return replace(observed, table=kept)
+
+
+def _accounts(observed: Observations, opening: float, last_year: int) -> Accounts:
     """Every published figure on flows and reserves as one row of a linear system."""
-    n_cost, n_income = LAST_COST_YEAR - FIRST_YEAR + 1, LAST_INCOME_YEAR - FIRST_YEAR + 1
+    n_income = last_year - FIRST_YEAR + 1
+    n_cost = n_income + 1
     labels, rows, values, errors = [], [], [], []
 
     def add(label: str, cost: Array, income: Array, value: float, error: float) -> None:
@@ -135,11 +162,11 @@ def _accounts(observed: Observations, opening: float) -> Accounts:
         return weight * (np.arange(n) == t)
 
     none = np.zeros(n_cost), np.zeros(n_income)
-    for _, row in _full_years(observed, "cost", LAST_INCOME_YEAR).iterrows():
+    for _, row in _full_years(observed, "cost", last_year).iterrows():
         add("cost", year(row["year"] - FIRST_YEAR, n_cost), none[1], row["value"], row["error"] * row["value"])
-    for _, row in _full_years(observed, "revenue", LAST_INCOME_YEAR).iterrows():
+    for _, row in _full_years(observed, "revenue", last_year).iterrows():
         add("revenue", none[0], year(row["year"] - FIRST_YEAR, n_income), row["value"], row["error"] * row["value"])
-    for _, row in _full_years(observed, "balance", LAST_INCOME_YEAR).iterrows():
+    for _, row in _full_years(observed, "balance", last_year).iterrows():
         t = row["year"] - FIRST_YEAR
         add("balance", year(t, n_cost, -1.0), year(t, n_income), row["value"], STOCK_ERROR[row["quality"]])
     # Cumulative accounts less the known years: what remains uncertain is the rounding of the two derived years.
@@ -155,9 +182,11 @@ def _accounts(observed: Observations, opening: float) -> Accounts:
         add("reserve", -weight, weight[:n_income], value - opening, error)
     matrix = np.array(rows)
     # Only reserves at or after the end of 2015 hold the restatement of that year.
-    t2015 = n_cost + 2015 - FIRST_YEAR
-    restated = np.array([label == "reserve" and row[t2015] == 1.0 for label, row in zip(labels, rows, strict=True)])
-    return Accounts(tuple(labels), matrix, np.array(values), np.array(errors), restated.astype(float))
+    restated = np.zeros(len(rows))
+    if last_year >= 2015:
+        after = matrix[:, n_cost + 2015 - FIRST_YEAR] == 1.0
+        restated = (after & (np.array(labels) == "reserve")).astype(float)
+    return Accounts(tuple(labels), matrix, np.array(values), np.array(errors), restated)
 
 
 def _reserves(observed: Observations) -> Iterator[tuple[int, float, float, float]]:
@@ -167,22 +196,31 @@ def _reserves(observed: Observations) -> Iterator[tuple[int, float, float, float
         months = 12.0 if len(row["period"]) == 4 else float(row["period"][5:7])
         error = STOCK_ERROR[row["quality"]] + (WITHIN_YEAR_ERROR if months < 12 else 0.0)
         yield row["year"] - FIRST_YEAR, months, row["value"], error
+    # Made a month before the year's end, so almost an account.
     late = observed.series("reserve_end", projections=True).query("year == 2023 and made == '2023-11-30'")
-    if late.empty:
-        raise ForecasterError("the official estimate of the 2023 reserve made on 2023-11-30 is missing from the tables")
-    yield 2023 - FIRST_YEAR, 12.0, float(late["value"].iloc[0]), WITHIN_YEAR_ERROR
+    for value in late["value"]:
+        yield 2023 - FIRST_YEAR, 12.0, float(value), WITHIN_YEAR_ERROR
 
 
-def _economy_steps(place: str, years: Array) -> dict[str, Array]:
+def _economy_steps(place: str, years: Array, last_year: int) -> dict[str, Array]:
+    """Steps of the economy; those after the last published year, or after an earlier valuation date, are guesses."""
     macro = macro_steps(place)
     keep = np.isin(macro.years, years)
-    return {
+    steps = {
         "gdp_step": macro.nominal[keep],
         "price_step": macro.price[keep],
         "real_step": macro.per_head[keep],
         "surprise": growth_surprise(macro.per_worker)[keep],
         "gdp_error": np.where(macro.observed[keep], 0.0, 0.015),
     }
+    if last_year < LAST_INCOME_YEAR:
+        # Of the next year nothing is known yet, the outlook of the time not being held.
+        usual = {"gdp_step": 5, "price_step": 5, "real_step": 5}
+        for name, span in usual.items():
+            steps[name] = np.append(steps[name][:-1], steps[name][-1 - span : -1].mean())
+        steps["surprise"] = np.append(steps["surprise"][:-1], 0.0)
+        steps["gdp_error"] = np.append(np.zeros(len(years) - 1), NEXT_GROWTH_ERROR)
+    return steps
 
 
 def _law(years: Array) -> dict[str, object]:
@@ -215,23 +253,6 @@ def _law(years: Array) -> dict[str, object]:
     }
 
 
-def _tobacco(observed: Observations, years: Array) -> Array:
-    """Tobacco surcharge paid into the fund since 2013; between published years on a straight line (assumed)."""
-    total = float(observed.series("tobacco_surcharge_total")["value"].iloc[0])
-    paid = observed.series("tobacco_surcharge_to_nhi")
-    known = dict(zip(paid["year"], paid["value"], strict=True))
-    points = {
-        2013: 0.7 * total,
-        2014: 0.7 * total,
-        2015: known[2015],
-        2016: known[2016],
-        2021: known[2025],
-        2025: known[2025],
-    }
-    line = np.interp(years, list(points), list(points.values()))
-    return np.where(years >= 2013, line, 0.0)
-
-
 def _item_amounts(observed: Observations, items: tuple[str, ...]) -> pd.DataFrame:
     """Published amounts by supplementary item, TWD bn; employers in 2013 as the total less the six items."""
     names = {
@@ -244,13 +265,14 @@ def _item_amounts(observed: Observations, items: tuple[str, ...]) -> pd.DataFram
     }
     total = observed.series("supplementary_premium").query("period == '2013' and quality == 'B'")["value"].iloc[0]
     six = observed.series("supplementary_premium|insured_six_items")["value"].iloc[0]
-    amounts = {("employer", 2013): total - six, ("employer", 2017): 0.0}
-    employers = observed.series("supplementary_premium|employers").query("basis == 'derived'")
-    amounts["employer", 2017] = float(employers["value"].iloc[0])
+    amounts = {("employer", 2013): float(total - six)}
+    for _, row in _known(observed, "supplementary_premium|employers").query("basis == 'derived'").iterrows():
+        amounts["employer", int(row["year"])] = float(row["value"])
     for item, suffix in names.items():
-        for _, row in observed.series(f"supplementary_premium|{suffix}").iterrows():
+        for _, row in _known(observed, f"supplementary_premium|{suffix}").iterrows():
             amounts[item, int(row["year"])] = float(row["value"])
-    return pd.Series(amounts).unstack().reindex(items)
+    table = pd.Series(amounts).unstack().reindex(items)
+    return table.loc[:, table.notna().sum() > 1]
 
 
 # Published single facts: name in the model, series, period, factor on the value, error. The errors are assumed: shares
@@ -275,19 +297,18 @@ FACTS = (
 def _facts(observed: Observations) -> dict[str, tuple[float, float]]:
     found = {}
     for name, series, period, factor, error in FACTS:
-        rows = observed.series(series)
+        rows = _known(observed, series)
         value = rows[rows["period"] == period]["value"]
-        if value.empty:
-            raise ForecasterError(f"the tables have no {series} of {period}, which the fund model reads as evidence")
-        found[name] = (float(value.iloc[0]) * factor, error)
+        if not value.empty:
+            found[name] = (float(value.iloc[0]) * factor, error)
     old, very_old = (observed.series(f"spending_total|{age}") for age in ("65+", "80+"))
     ratio = very_old.query("year == 2010")["value"].iloc[0] / old.query("year == 2010")["value"].iloc[0]
     return {**found, "very_old_2010": (float(ratio), 0.01)}
 
 
-def _supplementary(observed: Observations) -> Measured:
+def _supplementary(observed: Observations, last_year: int) -> Measured:
     """Collected totals; where two sources contradict each other, half their distance is the least error."""
-    rows = _full_years(observed, "supplementary_premium", LAST_INCOME_YEAR)
+    rows = _full_years(observed, "supplementary_premium", last_year)
     spread = rows.groupby("year")["value"].transform(lambda v: (v.max() - v.min()) / 2)
     # A collected total is not the accrued one, so its error is at least that of an estimate.
     return _measured(rows, FIRST_YEAR, error=np.maximum(0.03 * rows["value"], spread).to_numpy(dtype=float))
@@ -297,36 +318,60 @@ def _profile_bands(observed: Observations) -> tuple[tuple[int, int, float], ...]
     """Spending a head in 2014 by published age band, TWD a year: first age, last age, value."""
     bands = []
     for name in ("0-6", "7-18", "19-50", "51-64", "65+"):
-        rows = observed.series(f"spending_per_person|{name}")
-        value = float(rows[rows["year"] == 2014]["value"].iloc[0])
+        series = f"spending_per_person|{name}"
+        if series not in observed.names():
+            continue
+        rows = observed.best(series)
         first = int(name.rstrip("+").split("-")[0])
-        bands.append((first, int(name.split("-")[1]) if "-" in name else 100, value))
+        last = int(name.split("-")[1]) if "-" in name else 100
+        bands.extend((first, last, float(value)) for value in rows[rows["year"] == PROFILE_YEAR]["value"])
     return tuple(bands)
 
 
-def fund_data(place: str = "twn") -> FundData:
-    """Collect the evidence for Taiwan's fund from the project's tables and scheme files."""
-    observed, tables = load_observations(place), load_wpp(place)
-    years = np.arange(FIRST_YEAR, LAST_COST_YEAR + 1)
+def fund_data(place: str = "twn", last_year: int | None = None) -> FundData:
+    """Collect the evidence for Taiwan's fund from the project's tables and scheme files.
+
+    Parameters
+    ----------
+    last_year
+        Valuation date: last year whose accounts are known, and with them the budget of the next. Figures are those
+        that the tables hold today, not those first published. None for all that is known.
+
+    Raises
+    ------
+    ForecasterError
+        When the valuation date lies before the second generation's first year or after the last accounts.
+    """
+    last = LAST_INCOME_YEAR if last_year is None else last_year
+    if not FIRST_ORIGIN <= last <= LAST_INCOME_YEAR:
+        raise ForecasterError(
+            f"the fund model starts from a year of {FIRST_ORIGIN} to {LAST_INCOME_YEAR}, not from {last}: before it "
+            "the law of the second generation was not in force, after it no accounts are held"
+        )
+    everything, tables = load_observations(place), load_wpp(place)
+    observed = known_by(everything, last)
+    if last == LAST_INCOME_YEAR and not (observed.series("reserve_end", projections=True)["year"] == 2023).any():
+        raise ForecasterError("the official estimate of the 2023 reserve made on 2023-11-30 is missing from the tables")
+    years = np.arange(FIRST_YEAR, last + 2)
     income_years = years[:-1]
     at = np.searchsorted(tables.years, years)
     by_age = tables.population_1july[at].sum(axis=1)
-    budget = pd.concat([_full_years(observed, n, LAST_COST_YEAR) for n in ("global_budget_total", "budget_paid")])
+    budget = pd.concat([_full_years(observed, n, last + 1) for n in BUDGETS if n in observed.names()])
     opening = float(observed.series("reserve_end").query("year == 1995")["value"].iloc[0])
     return FundData(
         years=years,
-        accounts=_accounts(observed, opening),
+        accounts=_accounts(observed, opening, last),
         opening_reserve=opening,
         budget=_measured(budget, FIRST_YEAR),
         population_groups=in_age_groups(by_age),
         population_by_age=by_age,
         profile_bands=_profile_bands(observed),
-        tobacco=_tobacco(observed, income_years),
-        supplementary=_supplementary(observed),
+        tobacco=tobacco_surcharge(everything, income_years, last),
+        supplementary=_supplementary(observed, last),
         facts=_facts(observed),
         item_amounts=_item_amounts(
             observed, ("employer", "bonus", "part_time", "fees", "dividends", "interest", "rent")
         ),
-        **_economy_steps(place, years),
+        **_economy_steps(place, years, last),
         **_law(income_years),  # type: ignore[arg-type]
     )

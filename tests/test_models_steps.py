@@ -1,0 +1,85 @@
+"""The joint density of two paths' steps against the same written out in full; quantities read off the draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pymc as pm
+import pytest
+from scipy import stats
+
+from forecaster.futures import DRIFT_PERSISTENCE
+from forecaster_models.priors import draw_scalars
+from forecaster_models.sampling import named_quantities
+from forecaster_models.steps import StepScales, joint_steps
+
+N = 7
+SCALES = StepScales(cost_sd=0.02, base_sd=0.015, cost_drift_sd=0.012, base_drift_sd=0.007, correlation=0.4)
+
+
+def _written_out() -> tuple[np.ndarray, np.ndarray]:
+    """Covariance of the drifts and of the gaps, cost first."""
+    memory = DRIFT_PERSISTENCE ** np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
+    none = np.zeros((N, N))
+    drifts = np.block([[SCALES.cost_drift_sd**2 * memory, none], [none, SCALES.base_drift_sd**2 * memory]])
+    shared = SCALES.correlation * SCALES.cost_sd * SCALES.base_sd
+    pair = np.array([[SCALES.cost_sd**2, shared], [shared, SCALES.base_sd**2]])
+    return drifts, drifts + np.kron(pair, np.eye(N))
+
+
+def _model(gaps: np.ndarray, ends: tuple[int, int] = (-1, -2)) -> pm.Model:
+    with pm.Model() as model:
+        # An observed shift of nothing gives the gaps as tensors of known shape.
+        shift = pm.Flat("shift", shape=2 * N)
+        moved = shift + gaps
+        joint_steps("made_up", moved[:N], moved[N:], SCALES, ends)
+    return model
+
+
+def test_density_is_that_of_the_full_covariance() -> None:
+    rng = np.random.default_rng(4)
+    _, covariance = _written_out()
+    gaps = rng.multivariate_normal(np.zeros(2 * N), covariance)
+    model = _model(gaps)
+    density = model.compile_logp(vars=model.potentials, mode="FAST_COMPILE")
+    point = {"shift": np.zeros(2 * N), "made_up_drift_units": np.zeros(2)}
+    assert density(point) == pytest.approx(stats.multivariate_normal(np.zeros(2 * N), covariance).logpdf(gaps))
+
+
+def test_drifts_at_the_ends_are_those_given_the_gaps() -> None:
+    drifts, covariance = _written_out()
+    gaps = np.random.default_rng(5).multivariate_normal(np.zeros(2 * N), covariance)
+    picked = [N - 1, 2 * N - 2]  # last of cost, last but one of base
+    gain = drifts[picked] @ np.linalg.inv(covariance)
+    mean, spread = gain @ gaps, drifts[np.ix_(picked, picked)] - gain @ drifts[:, picked]
+    units = np.random.default_rng(6).standard_normal((200_000, 2))
+    drawn = named_quantities(_model(gaps), np.concatenate([np.zeros((len(units), 2 * N)), units], axis=1))
+    ends = np.stack([drawn["made_up_cost_drift_end"], drawn["made_up_base_drift_end"]])
+    assert ends.mean(axis=1) == pytest.approx(mean, abs=1e-4)
+    assert np.cov(ends) == pytest.approx(spread, rel=0.02, abs=1e-7)
+
+
+def test_scalars_drawn_together_have_their_own_priors() -> None:
+    priors = {
+        "spread": {"distribution": "LogNormal", "mu": -3.0, "sigma": 0.5, "why": "made up"},
+        "level": {"distribution": "Normal", "mu": 2.0, "sigma": 0.1, "why": "made up"},
+        "pace": {"distribution": "Gamma", "alpha": 4.0, "beta": 400.0, "why": "made up"},
+        "known": {"distribution": "Fixed", "value": 7.0, "why": "made up"},
+        "mix": {"distribution": "Dirichlet", "a": [1.0, 2.0], "why": "made up"},
+        "other": {"distribution": "Normal", "mu": -1.0, "sigma": 3.0, "why": "made up"},
+    }
+    with pm.Model() as model:
+        drawn = draw_scalars("made_up", priors)
+        draws = pm.draw([drawn[name] for name in ("spread", "level", "pace", "other")], draws=20_000, random_seed=1)
+    assert drawn["known"] == 7.0
+    assert "mix" not in drawn
+    laws = (stats.lognorm(0.5, scale=np.exp(-3.0)), stats.norm(2.0, 0.1), stats.gamma(4.0, scale=1 / 400.0))
+    for values, law in zip(draws, (*laws, stats.norm(-1.0, 3.0)), strict=True):
+        assert stats.kstest(values, law.cdf).pvalue > 0.001
+    assert {"made_up_spread", "made_up_level", "made_up_pace", "made_up_other"} <= set(model.named_vars)
+    # The density over the vectors is the one over the scalars: what is named is what was drawn.
+    point = np.array([0.3, -1.2, 0.5, np.log(0.01)])
+    named = named_quantities(model, point[None])
+    assert named["made_up_level"][0] == pytest.approx(2.0 + 0.1 * 0.3)
+    assert named["made_up_other"][0] == pytest.approx(-1.0 - 3.0 * 1.2)
+    assert named["made_up_spread"][0] == pytest.approx(np.exp(-3.0 + 0.5 * 0.5))
+    assert named["made_up_pace"][0] == pytest.approx(0.01)
