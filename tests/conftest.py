@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".cache"
+_MAIN = sys.modules["__main__"]
 
 # Before anything imports NumPy or PyTensor: one thread for linear algebra (a busy small machine is many times slower
 # with more), and compiled code kept in the checkout, where the Makefile keeps it too.
@@ -100,6 +102,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     if path is not None:
         own["executable_path"] = path
     return {**browser_type_launch_args, **own}
+
+
+@pytest.fixture(autouse=True)
+def _main_stays_pytests() -> None:
+    """Streamlit's test runner leaves its script as ``__main__``, which a process spawned later would run again."""
+    sys.modules["__main__"] = _MAIN
 
 
 @pytest.fixture(scope="session")

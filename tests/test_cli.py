@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from forecaster.certificate import Record
 from forecaster.cli import app
 from forecaster.cli import dashboard as dashboard_module
 from forecaster.cli.check import probe_basis, read_parameters
@@ -22,6 +23,7 @@ from forecaster.cli.dashboard import SETTINGS, check_port, dashboard_script, str
 from forecaster.cli.shared import in_futures
 from forecaster.errors import ForecasterError
 from forecaster.observations import list_sources
+from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
 from funds import random_basis
 
@@ -31,7 +33,7 @@ RATES = [
     "--set",
     "supplementary_premium_rate=0.025@2027-01-01",
 ]
-TABLES = ("forecast", "probabilities", "first_years", "required_rates")
+TABLES = ("forecast", "probabilities", "first_years", "valuation", "required_rates")
 COMMITTEE = ["--basis", "tw_nhi_committee_2020"]
 BASIS = """
 label = "three years of our own"
@@ -46,15 +48,22 @@ assumptions = ["wages grow by 3% a year"]
 c12 = 0.7
 c62 = 0.3
 
+[supplementary_base]
+dividends = [420.0, 440.0, 460.0]
+
 [other_income]
 all = 20.0
 """
+
+
+RECORD = Record("backtested", (), ("Refitted from earlier years.", "80% band 8 of 10 (80%)."), {"hash": "c" * 64})
 
 
 class Fit:
     """Stands for a stored fit: the basis is the tests' random fund."""
 
     def __init__(self):
+        self.priors = None
         self.manifest = {"pool": "tw_nhi", "hash": "f" * 64, "seed": 7, "quick": False, "inputs": {"models": "m"}}
 
     def basis(self, horizon, draws=None):
@@ -64,6 +73,7 @@ class Fit:
 @pytest.fixture
 def fitted(monkeypatch):
     monkeypatch.setattr("forecaster.fitted.load_fit", lambda pool, root=None: Fit())
+    monkeypatch.setattr("forecaster.certificate.read_record", lambda *_: RECORD)
 
 
 @pytest.fixture
@@ -107,14 +117,14 @@ def test_help_lists_the_commands_and_loads_nothing_heavy(repository):
         "print(*sys.modules, file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
-    assert {"project", "solve", "check", "sources", "fit", "dashboard"} <= set(done.stdout.split())
+    assert {"project", "solve", "check", "sources", "fit", "backtest", "dashboard"} <= set(done.stdout.split())
     loaded = set(done.stderr.split())
     assert "forecaster.cli" in loaded
     heavy = {"numpy", "pandas", "scipy", "xarray", "numba", "pyarrow", "pydantic", "pymc", "arviz", "streamlit", "rich"}
     assert loaded & heavy == set()
 
 
-@pytest.mark.parametrize("command", ["project", "solve", "check", "sources", "fit", "dashboard"])
+@pytest.mark.parametrize("command", ["project", "compare", "solve", "check", "sources", "fit", "backtest", "dashboard"])
 def test_every_command_has_help(command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -223,7 +233,7 @@ def test_two_processes_with_other_hash_seeds_write_the_same_bytes(own_basis, tmp
         )
         written.append(contents(out))
     assert written[0] == written[1]
-    assert len(written[0]) == 12
+    assert len(written[0]) == 14
 
 
 def test_a_folder_that_exists_is_refused_before_anything_is_computed(tmp_path, monkeypatch):
@@ -280,7 +290,7 @@ def test_a_value_out_of_bounds_is_answered_with_bounds_and_source():
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=nan@2027-01-01"], "a number (share)"),
         (["project", "tw_nhi_2g", "--set", "government_floor_basis=both@2027-01-01"], "income, outlay"),
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=0.05@2001-01-01"], "from 2013-01-01 on"),
-        (["project", "tw_nhi_2g", "--reform", "nonsense"], "Shipped reforms: committee_2020_option_1"),
+        (["project", "tw_nhi_2g", "--reform", "nonsense"], "committee_2020_option_1, committee_2020_option_2"),
         (["project", "tw_nhi_2g", "--reform", "nowhere.toml"], "No such file"),
         (["project", "tw_nhi_2g", "--basis", "nonsense"], "a shipped one: tw_nhi_committee_2020"),
         (["project", "tw_nhi_2g", "--horizon", "2050", *COMMITTEE], "2021 to 2021"),
@@ -355,6 +365,79 @@ def test_the_changes_a_basis_needs_hold_for_law_and_reform(tmp_path):
     assert "government_floor_share=0@2021-01-01" in manifest["reform"]["changes"]
 
 
+# --- compare ----------------------------------------------------------------------------------------------------------
+TWO = "general_premium_rate=0.0557@2027-01-01;government_injection=20@2028-01-01"
+
+
+def test_compare_splits_the_difference_by_lever_and_by_payer(fitted):
+    found = answer("compare", "tw_nhi_2g", "law", TWO, "--horizon", 2036)
+    assert found["policies"] == [[], TWO.split(";")]
+    parts = {name: np.array(row) for name, row in found["reserve"].items()}
+    assert set(parts) == {"all", "general_premium_rate", "government_injection"}
+    np.testing.assert_allclose(parts["general_premium_rate"] + parts["government_injection"], parts["all"])
+    assert (parts["government_injection"] > 0).all()
+    paid = {name: np.array(row) for name, row in found["paid"].items()}
+    assert (paid["government"] > 20).all()
+    assert (paid["earmarked_and_other"] == 0).all()
+    # Turned round, everything changes its sign.
+    back = answer("compare", "tw_nhi_2g", TWO, "law", "--horizon", 2036)
+    np.testing.assert_allclose(back["reserve"]["all"], -parts["all"])
+
+
+def test_compare_agrees_with_project(fitted):
+    first = answer("compare", "tw_nhi_2g", "law", TWO, "--horizon", 2036)
+    words = [word for setting in TWO.split(";") for word in ("--set", setting)]
+    second = answer("project", "tw_nhi_2g", "--horizon", 2036, *words)
+    rows = [second["years"].index(year) for year in first["years"]]
+    for i, name in enumerate(("baseline", "reform")):
+        months = np.array(second["reserve_months"][name]["q0.5"])[rows]
+        np.testing.assert_allclose(first["reserve_months"][i], months)
+    assert first["run_hash"] == second["run_hash"]
+
+
+def test_compare_takes_shipped_reforms_and_writes_the_tables(fitted, tmp_path):
+    out = tmp_path / "out"
+    result = run("compare", "tw_nhi_2g", "supplementary_ceiling_50m", TWO, "--horizon", 2033, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "supplementary_ceiling" in result.stdout
+    table = pd.read_csv(out / "attribution.csv")
+    whole = table[table["lever"] == "all"].set_index(["line", "year"])["mean"]
+    parts = table[table["lever"] != "all"].groupby(["line", "year"])["mean"].sum()
+    pd.testing.assert_series_equal(parts, whole.sort_index(), rtol=1e-9, atol=1e-9)
+    forecast = pd.read_csv(out / "forecast.csv").set_index(["scenario", "line", "year"])["mean"]
+    for year in (2027, 2033):
+        assert forecast["difference", "reserve", year] == pytest.approx(whole["reserve", year])
+    assert not (out / "required_rates.csv").exists()
+    assert "Baseline: supplementary_ceiling=50000000@2027-01-01" in (out / "README.txt").read_text("utf-8")
+    assert set(pd.read_csv(out / "columns.csv").query("table == 'attribution'")["column"]) <= {
+        *table.columns,
+        "warning",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["law", "law"], "the same policy twice"),
+        (["law", "late_fee_daily=0.002@2027-01-01"], "SECOND: 1 fault"),
+        (["late_fee_daily=0.002@2027-01-01", "law"], "changes nothing through 2033"),
+        (["law", "supplementary_ceiling=50000000@2050-01-01"], "choose an earlier day or a later horizon"),
+        (["law", "general_premium_rate=0.0517@2027-01-01"], "leave it out if the law says so already"),
+        (["law", "no_such_reform"], "supplementary_ceiling_50m"),
+        (["law", "general_premium=0.05@2027-01-01"], "general_premium_rate"),
+    ],
+)
+def test_compare_refuses_what_says_nothing(fitted, words, expected):
+    assert expected in told("compare", "tw_nhi_2g", *words, "--horizon", 2033)
+
+
+def test_project_refuses_an_idle_lever_too(fitted):
+    words = ["--set", "general_premium_rate=0.0557@2027-01-01", "--set", "review_target_months=3@2027-01-01"]
+    message = told("project", "tw_nhi_2g", "--horizon", 2033, *words)
+    assert "review_target_months=3@2027-01-01, which changes nothing through 2033" in message
+    assert "general_premium_rate" not in message
+
+
 # --- solve ------------------------------------------------------------------------------------------------------------
 def test_solve_names_the_legal_limit_when_it_is_exceeded():
     result = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--months", 1, "--months", 4)
@@ -363,6 +446,34 @@ def test_solve_names_the_legal_limit_when_it_is_exceeded():
     assert "4.97%" in words
     assert "above the legal limit of 6%" in words
     assert "NHI Act Art. 18" in words
+
+
+def test_solve_takes_any_lever_and_words_it_in_its_unit():
+    result = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--months", 1, "--lever", "budget_growth_adjustment")
+    assert result.exit_code == 0, result.stderr
+    assert "most that is kept" in result.stdout
+    found = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--lever", "budget_growth_adjustment", "--json")
+    answer = json.loads(found.stdout)["answers"][0]
+    # At 5.17% the reserve ends 2021 with 87.7 bn; a month is 60.3: outgo may grow by 27.4 / (13/12 x 723.1) = 3.5%.
+    assert answer["rounded"] == pytest.approx(0.035, abs=0.001)
+    assert "rounded_rate" not in answer
+
+
+def test_solve_gives_a_path_and_its_payment():
+    result = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--months", 1, "--months", 9, "--every", 2)
+    assert result.exit_code == 0, result.stderr
+    assert "at most one change in 2 years" in result.stdout
+    assert "out of reach" in result.stdout
+    found = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--months", 1, "--every", 2, "--json")
+    path = json.loads(found.stdout)["paths"][0]
+    assert path["values"] == {"2021-01-01": 0.0497}
+    assert path["payment"] == path["constant_payment"]
+
+
+def test_solve_refuses_a_lever_that_does_nothing():
+    result = run("solve", "tw_nhi_2g", *COMMITTEE, "--year", 2021, "--lever", "late_fee_daily")
+    assert result.exit_code == 2
+    assert "late_fee_daily does not move the reserve through 2021" in result.stderr
 
 
 def test_solve_at_the_year_and_throughout_differ(fitted):
@@ -381,9 +492,11 @@ def test_a_higher_chance_needs_a_higher_rate(fitted):
 # --- check ------------------------------------------------------------------------------------------------------------
 def test_check_lists_what_no_projection_reads():
     found = answer("check", "tw_nhi_2g")
-    assert {"copayment_rate.clinic", "late_fee_daily", "grading_ceiling"} <= set(found["unread"]["tw_nhi_2g"])
+    assert {"copayment_rate.clinic", "late_fee_daily", "grading_floor"} <= set(found["unread"]["tw_nhi_2g"])
     assert "general_premium_rate" not in found["unread"]["tw_nhi_2g"]
     assert "reserve_floor_months" not in found["unread"]["tw_nhi_2g"]
+    # Read by a rule that is off by default: it is probed too.
+    assert "review_target_months" not in found["unread"]["tw_nhi_2g"]
 
 
 def test_the_probe_reads_every_lever():
@@ -414,7 +527,7 @@ def test_check_of_a_faulty_scheme_fails_and_names_the_fault(tmp_path, repository
 @pytest.mark.parametrize(("models", "code"), [("m", 0), ("other", 1)])
 def test_check_of_everything_and_of_a_stale_fit(fitted, monkeypatch, models, code):
     stand_in = types.ModuleType("forecaster_models.fit")
-    stand_in.current_inputs = lambda pool: {"models": models}
+    stand_in.current_inputs = lambda pool, priors: {"models": models}
     monkeypatch.setitem(sys.modules, "forecaster_models.fit", stand_in)
     result = run("check")
     assert result.exit_code == code, result.output
@@ -426,7 +539,30 @@ def test_check_of_everything_and_of_a_stale_fit(fitted, monkeypatch, models, cod
         "twn reserve_roll 2015",
     ):
         assert words in result.stdout
-    assert result.stdout.count("sound   reform ") == 3
+    assert result.stdout.count("sound   reform ") == len(list((data_dir() / "reforms").glob("*.toml")))
+    assert ("backtest of tw_nhi: 80% band 8 of 10 (80%)." in result.stdout) == (code == 0)
+
+
+def test_check_of_a_fit_that_nobody_backtested_fails(fitted, monkeypatch):
+    stand_in = types.ModuleType("forecaster_models.fit")
+    stand_in.current_inputs = lambda pool, priors: {"models": "m"}
+    monkeypatch.setitem(sys.modules, "forecaster_models.fit", stand_in)
+    monkeypatch.setattr("forecaster.certificate.read_record", lambda *_: Record("not backtested", ("NOT BACKTESTED",)))
+    result = run("check")
+    assert result.exit_code == 1
+    assert "NOT BACKTESTED" in result.stdout
+
+
+def test_project_prints_the_record_and_its_warnings(fitted, monkeypatch):
+    shown = run("project", "tw_nhi_2g", "--horizon", "2030").stdout
+    assert "Backtest: 80% band 8 of 10 (80%)." in shown
+    bad = Record("backtested", ("WARNING: far too narrow",), RECORD.lines, RECORD.content)
+    monkeypatch.setattr("forecaster.certificate.read_record", lambda *_: bad)
+    assert run("project", "tw_nhi_2g", "--horizon", "2030").stdout.startswith("WARNING: far too narrow")
+    assert answer("project", "tw_nhi_2g", "--horizon", "2030")["backtest"]["warnings"] == ["WARNING: far too narrow"]
+    solved = ["solve", "tw_nhi_2g", "--months", "1", "--year", "2027"]
+    assert answer(*solved)["warnings"] == ["WARNING: far too narrow"]
+    assert "WARNING: far too narrow" in run(*solved).stdout
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
@@ -457,6 +593,7 @@ def fit_calls(monkeypatch):
     stand_in = types.ModuleType("forecaster_models.fit")
 
     def fit_pool(pool, *, progress, **options):
+        pool = pool.name
         calls.append({"pool": pool, **options})
         accepted = options.get("seed") != 666
         for share in (0.0, 0.5, 1.0):

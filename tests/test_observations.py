@@ -637,3 +637,14 @@ def test_frames_are_texts_and_numbers(taiwan):
     assert pd.api.types.is_integer_dtype(taiwan.table["year"])
     assert pd.api.types.is_float_dtype(taiwan.table["value"])
     assert pd.api.types.is_integer_dtype(taiwan.table["n_months"])
+
+
+def test_a_changed_file_is_read_anew_and_a_changed_frame_stays_the_callers(root):
+    first = load_observations("twn", root)
+    first.table.loc[:, "value"] = 0.0
+    line = line_of(root, "twn/finance.csv", series="reserve_months", period="1998")
+    found = []
+    for text in ("2.74", "2.75"):
+        edit(root, "twn/finance.csv", line, "value", text)
+        found.append(load_observations("twn", root).best("reserve_months").set_index("period").loc["1998", "value"])
+    assert found == [2.74, 2.75]

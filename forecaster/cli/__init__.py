@@ -1,4 +1,4 @@
-"""The command line: ``forecaster project | solve | check | sources | fit | dashboard``.
+"""The command line: ``forecaster project | compare | solve | check | sources | fit | backtest | dashboard``.
 
 At the top of these modules stands only what ``--help`` needs; every room is imported inside the command that uses it.
 What a user can mend is told in plain words on standard error with exit code 2, never as a traceback.
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from forecaster.cli import check, dashboard, fit, project, solve, sources
+from forecaster.cli import backtest, check, compare, dashboard, fit, pool, project, solve, sources
 from forecaster.errors import ForecasterError
 
 
@@ -38,8 +38,18 @@ app = typer.Typer(
     rich_markup_mode=None,  # the plain help needs a third of the time
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (project.project, solve.solve, check.check, sources.sources, fit.fit, dashboard.dashboard):
+for _command in (
+    project.project,
+    compare.compare,
+    solve.solve,
+    check.check,
+    sources.sources,
+    fit.fit,
+    backtest.backtest,
+    dashboard.dashboard,
+):
     app.command()(_command)
+app.add_typer(pool.pool, name="pool")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forecaster.cli.shared import Json, console, print_json
+from forecaster.cli.shared import Json, console, print_json, read_law
 from forecaster.errors import FaultyInput, ForecasterError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Findings:
 def check(
     scheme: Annotated[
         str | None,
-        typer.Argument(metavar="[SCHEME]", help="Only this scheme: a shipped one, or the path of a scheme file."),
+        typer.Argument(metavar="[SCHEME]", help="Only this scheme: a shipped one, a scheme file, or a pool's folder."),
     ] = None,
     parameters: Annotated[
         bool, typer.Option("--parameters", help="List the scheme's parameters with value, bounds and source.")
@@ -50,7 +50,7 @@ def check(
     Schemes, reforms, observed figures, bases and fits; it also says which parameters of a law no projection reads.
     Exit code 0 when all is sound, 1 when something is faulty.
     """
-    from forecaster.schemes import load_scheme, scheme_ids
+    from forecaster.schemes import scheme_ids
 
     findings = Findings()
     names = scheme_ids() if scheme is None else (scheme,)
@@ -60,7 +60,7 @@ def check(
         _files(findings)
     listed: list[dict[str, Any]] = []
     if parameters and not findings.faults:
-        listed = [row for name in names for row in parameter_rows(load_scheme(name))]
+        listed = [row for name in names for row in parameter_rows(read_law(str(name)))]
     if json_:
         print_json({"accepted": not findings.faults, **vars(findings), "parameters": listed})
     else:
@@ -70,9 +70,7 @@ def check(
 
 
 def _scheme(name: str, findings: Findings) -> str:
-    from forecaster.schemes import load_scheme
-
-    scheme = load_scheme(name)
+    scheme = read_law(name)
     unread = sorted(set(scheme.parameters) - read_parameters(scheme))
     findings.unread[scheme.id] = unread
     read = len(scheme.parameters) - len(unread)
@@ -83,12 +81,15 @@ def read_parameters(scheme: Scheme) -> set[str]:
     """Names of the parameters that a projection of a small made-up basis with everything in it reads."""
     from forecaster.engine import project
     from forecaster.export import Scenario, forecast_tables
-    from forecaster.policy import Policy
+    from forecaster.policy import Change, Policy, Reform
 
     basis = probe_basis(scheme)
-    policy = Policy(scheme)
-    forecast_tables([Scenario("baseline", basis, policy, project(basis, policy))])
-    return set(policy.reads)
+    review = scheme.parameters.get("yearly_review")
+    rules = [Reform()] if review is None else [Reform(), Reform((Change("yearly_review", scheme.start, "on"),))]
+    policies = [Policy(scheme, rule) for rule in rules]
+    for policy in policies:
+        forecast_tables([Scenario("baseline", basis, policy, project(basis, policy))])
+    return set().union(*(policy.reads for policy in policies))
 
 
 def probe_basis(scheme: Scheme) -> Basis:
@@ -167,7 +168,10 @@ def _files(findings: Findings) -> None:
         findings.attempt(lambda name=path.stem: reform(name))  # type: ignore[misc]
     pools = {load_scheme(name).pool for name in scheme_ids()} if not findings.faults else set()
     for pool in sorted(pools):
+        faults = len(findings.faults)
         findings.attempt(lambda pool=pool: _fit(pool))  # type: ignore[misc]
+        if len(findings.faults) == faults:
+            findings.attempt(lambda pool=pool: _record(pool))  # type: ignore[misc]
 
 
 def reform_scheme(name: str) -> str:
@@ -188,14 +192,27 @@ def _fit(pool: str) -> str:
     from forecaster.fitted import load_fit
     from forecaster_models.fit import current_inputs
 
-    manifest = load_fit(pool).manifest
-    now = current_inputs(pool)
+    fit = load_fit(pool)
+    manifest, now = fit.manifest, current_inputs(pool, fit.priors)
     stale = sorted(name for name in now if manifest["inputs"].get(name) != now[name])
     if stale:
         raise ForecasterError(
             f"the fit of {pool} is stale: {', '.join(stale)} changed since; make it anew: forecaster fit {pool}"
         )
-    return f"fit of {pool}: accepted and up to date, seed {manifest['seed']}, {manifest['hash'][:12]}"
+    own = ", with priors of one's own" if fit.priors else ""
+    return f"fit of {pool}: accepted and up to date{own}, seed {manifest['seed']}, {manifest['hash'][:12]}"
+
+
+def _record(pool: str) -> str:
+    """The certificate against the fit; bands that failed are told, but they are no fault of a file."""
+    from forecaster.certificate import read_record
+    from forecaster.fitted import load_fit
+    from forecaster.pools import find_pool
+
+    record = read_record(find_pool(pool), load_fit(pool).manifest["inputs"])
+    if record.status != "backtested":
+        raise ForecasterError(record.headline)
+    return f"backtest of {pool}: {record.headline}"
 
 
 def parameter_rows(scheme: Scheme) -> list[dict[str, Any]]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forecaster.cli.shared import Json, console, error_console, print_json
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from forecaster.pools import Pool
+
 
 def fit(
-    pool: Annotated[str, typer.Argument(metavar="POOL", help="Pool whose models are fitted, such as tw_nhi.")],
+    pool: Annotated[
+        str, typer.Argument(metavar="POOL", help="Pool to fit: tw_nhi, or the folder of a pool of your own.")
+    ],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer draws, same gates; goes to ./fits.")] = False,
     out: Annotated[
         Path | None,
@@ -21,31 +28,35 @@ def fit(
         int | None, typer.Option("--seed", min=0, help="Seed of the sampler, another than the reference's.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew instead of resuming finished blocks.")] = False,
+    priors: Annotated[
+        Path | None, typer.Option("--priors", metavar="FILE", help="Priors of your own, laid over the defaults.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Fit a pool's Bayesian models.
 
     Finished blocks are kept, so that a stopped fit resumes. Exit code 1 when the gates on convergence reject the fit.
     """
+    from forecaster.pools import find_pool
     from forecaster_models.fit import fit_pool
 
-    folder = default_folder(quick) if out is None else out
+    found = find_pool(pool)
+    folder = default_folder(found, quick) if out is None else out
     chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
+    chosen |= {} if priors is None else {"priors": priors}
     with _Bars() as bars:
-        manifest = fit_pool(pool, out=folder, quick=quick, fresh=fresh, progress=bars, **chosen)
+        manifest = fit_pool(found, out=folder, quick=quick, fresh=fresh, progress=bars, **chosen)
     if json_:
         print_json(manifest)
     else:
-        _print(manifest, folder)
+        _print(manifest, folder, found)
     if not manifest["accepted"]:
         raise typer.Exit(1)
 
 
-def default_folder(quick: bool) -> Path:
+def default_folder(pool: Pool, quick: bool) -> Path:
     """Where a fit goes: a full one becomes the pool's reference, a quick one never does."""
-    from forecaster.resources import data_dir
-
-    return Path("fits") if quick else data_dir() / "fitted"
+    return Path("fits") if quick else pool.fits
 
 
 class _Bars:
@@ -77,7 +88,7 @@ class _Bars:
         self.progress.update(self.tasks[block], completed=min(max(share_done, 0.0), 1.0), message=message)
 
 
-def _print(manifest: dict[str, Any], folder: Path) -> None:
+def _print(manifest: dict[str, Any], folder: Path, pool: Pool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -104,10 +115,48 @@ def _print(manifest: dict[str, Any], folder: Path) -> None:
     for name, block in manifest["blocks"].items():
         for reason in block.get("reasons", ()):
             screen.print(f"{name}: {reason}")
+    _print_learnt(screen, manifest, folder / manifest["pool"])
     if manifest["accepted"]:
         screen.print(f"Accepted; written to {folder / manifest['pool']}", soft_wrap=True)
+        if pool.model == "plain":
+            _print_plain(screen, pool, folder)
     else:
         screen.print("Rejected: no forecast can be made from this fit.", style="bold")
+
+
+def _print_learnt(screen: Console, manifest: dict[str, Any], folder: Path) -> None:
+    """Whether the priors alone make sense, and which of them the data contradict."""
+    absurd = manifest.get("absurd_futures")
+    if not absurd:
+        return
+    import pandas as pd
+
+    from forecaster_models.checks import ABSURD_GROWTH, contradicted
+
+    low, high = ABSURD_GROWTH
+    screen.print(
+        f"Futures in which outgo grows by less than {low:.0%} or more than {high:.0%} a year over ten years: "
+        f"{absurd['prior']:.1%} under the priors alone, {absurd['posterior']:.1%} with the data",
+        soft_wrap=True,
+    )
+    names = contradicted(pd.read_csv(folder / "priors.csv"))
+    if names:
+        screen.print(f"The data contradict the priors of: {', '.join(names)}", soft_wrap=True)
+    screen.print(f"Every prior beside its posterior: {folder / 'priors.csv'}", soft_wrap=True)
+
+
+def _print_plain(screen: Console, pool: Pool, folder: Path) -> None:
+    """What a plain pool's forecast rests on, and what comes next."""
+    from forecaster.fitted import load_fit
+
+    basis = load_fit(pool, folder).basis(pool.first_year)
+    screen.print(
+        "\nLearnt from the accounts: yearly income, outgo, reserve, premium rate. On priors alone, or assumed:"
+    )
+    for text in basis.assumptions:
+        screen.print(f"- {text}", soft_wrap=True)
+    kept = "" if folder == pool.fits else f" --fits {folder}"
+    screen.print(f"Next: forecaster project {pool.address}{kept}", soft_wrap=True)
 
 
 def _cell(block: dict[str, Any], key: str, text: str) -> str:

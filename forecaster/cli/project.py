@@ -23,10 +23,13 @@ from forecaster.cli.shared import (
     months_word,
     print_json,
     read_given,
+    read_law,
     read_reform,
+    refuse_idle,
 )
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Console
 
     from forecaster.basis import Basis
@@ -62,11 +65,10 @@ def project(
     from forecaster.export import check_target, run_scenarios, write_folder
     from forecaster.manifest import run_manifest
     from forecaster.policy import Policy
-    from forecaster.schemes import load_scheme
 
     if out is not None:
         check_target(out, force=force)
-    law = load_scheme(scheme)
+    law = read_law(scheme)
     changes = read_reform(settings, reform)
     Policy(law, changes)  # a wrong name or value is told before the seconds that the basis takes
     with error_console().status("drawing the basis ...") as status:
@@ -74,9 +76,10 @@ def project(
             status.stop()
         given = read_given(law, basis, horizon, draws, fits)
         reformed = given.reformed(changes)
+        refuse_idle(given.basis, given.law, reformed)
         scenarios = run_scenarios(given.basis, given.law, reformed)
         questions = _questions(scenarios)
-        manifest = run_manifest(given.basis, given.law, reformed, given.fit)
+        manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
         if out is not None:
             write_folder(out, result_files(scenarios, questions, manifest), force=force)
     summary = summary_of(scenarios, questions, manifest, changes)
@@ -112,15 +115,20 @@ def _questions(scenarios: tuple[Scenario, ...]) -> list[RateQuestion]:
 
 
 def result_files(
-    scenarios: tuple[Scenario, ...], questions: list[RateQuestion], manifest: dict[str, Any]
+    scenarios: tuple[Scenario, ...],
+    questions: list[RateQuestion],
+    manifest: dict[str, Any],
+    more: dict[str, DataFrame] | None = None,
 ) -> dict[str, bytes]:
-    """Everything that ``--out`` writes, by name: tables, data dictionary, readme, manifest."""
+    """Everything that ``--out`` writes, by name: tables (``more`` of them too), data dictionary, readme, manifest."""
     from forecaster import export
     from forecaster.manifest import manifest_bytes
 
-    files = export.table_files(export.forecast_tables(scenarios, questions), manifest["run_hash"])
+    warnings = (manifest["backtest"] or {}).get("warnings", [])
+    tables = {**export.forecast_tables(scenarios, questions), **(more or {})}
+    files = export.table_files(tables, manifest["run_hash"], warnings)
     files["columns.csv"] = export.csv_bytes(export.column_table())
-    files["lines.csv"] = export.csv_bytes(export.line_table(scenarios[0].policy.scheme.currency))
+    files["lines.csv"] = export.csv_bytes(export.line_table(scenarios[0].policy.scheme.money))
     files["README.txt"] = _readme(scenarios, manifest).encode()
     hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
     files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
@@ -128,24 +136,37 @@ def result_files(
 
 
 def _readme(scenarios: tuple[Scenario, ...], manifest: dict[str, Any]) -> str:
+    from forecaster.certificate import NO_FIT
+
     basis, policy = scenarios[0].basis, scenarios[0].policy
-    reform = scenarios[1].policy.change.token if len(scenarios) > 1 else "none"
+    baseline = policy.change.token or "the law"
+    reform = scenarios[1].policy.change.token or "the law" if len(scenarios) > 1 else "none"
     assumptions = "\n".join(f"- {text}" for text in basis.assumptions) or "- none stated"
+    backtest = manifest["backtest"] or {"warnings": [], "record": [NO_FIT]}
+    warnings = "".join(f"{text}\n" for text in backtest["warnings"])
+    record = "\n".join(f"- {text}" for text in backtest["record"]) or "- none"
     return f"""\
-Forecast of {policy.scheme.label} ({policy.scheme.id})
+{warnings}Forecast of {policy.scheme.label} ({policy.scheme.id})
 Basis: {basis.label}, {basis.n_draws} draws, {basis.years[0]} to {basis.years[-1]}
+Baseline: {baseline}
 Reform: {reform}
 Run: {manifest["run_hash"]}
 
 forecast        mean and quantiles of every line by scenario and year; the lines are explained in lines.csv
 probabilities   chances by year of a deficit, a reserve below the law's floor, and below zero
 first_years     distribution of the first year of each
-required_rates  general premium rate that keeps the law's least reserve
+valuation       summarised rates, balance, level rate and unfunded obligation of 25, 50 and 75 years
+spending        growth of outgo since the first year by driver, where the basis knows its people
+required_rates  general premium rate that keeps the law's least reserve; of `forecaster project`
+attribution     part of each lever in the difference of reform and baseline; of `forecaster compare`
 columns.csv     meaning and unit of every column
 manifest.json   hashes of law, reform, basis, fit, data, code, and of the files here
 
 Every table is there as CSV (UTF-8) and as Parquet. Rates are shares: 0.0517 is 5.17%. Means add up: opening reserve
 + total income - outgo = reserve. Quantiles do not add up, for each is taken by itself.
+
+How forecasts of earlier years did:
+{record}
 
 Assumed, not learnt:
 {assumptions}
@@ -161,7 +182,7 @@ def summary_of(
 
     basis, policy = scenarios[0].basis, scenarios[0].policy
     by_name = {scenario.name: scenario for scenario in scenarios}
-    years = _selected(basis)
+    years = selected_years(basis)
     rows = [int(year - basis.years[0]) for year in years]
     answer: dict[str, Any] = {
         "scheme": policy.scheme.id,
@@ -191,11 +212,12 @@ def summary_of(
         answer["reserve_months"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
     answer["required_rates"] = export.required_rate_table(questions).to_dict("records")
     answer["assumptions"] = list(basis.assumptions)
+    answer["backtest"] = manifest["backtest"]
     answer["run_hash"] = manifest["run_hash"]
     return answer
 
 
-def _selected(basis: Basis) -> list[int]:
+def selected_years(basis: Basis) -> list[int]:
     """First and last year, and the round ones between: each fifth up to twenty years ahead, then each tenth."""
     first, last = int(basis.years[0]), int(basis.years[-1])
     between = [y for y in range(first + 1, last) if y % 5 == 0 and (y - first <= 20 or y % 10 == 0)]
@@ -207,6 +229,8 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
     draws, names = summary["draws"], list(summary["probabilities"])
     floor = months_word(summary["floor_months"]["baseline"])
     future = f"{draws:,} simulated futures" if draws > 1 else "one path"
+    for text in (summary["backtest"] or {}).get("warnings", ()):
+        screen.print(text, style="bold")
     screen.print(f"{summary['label']} ({summary['scheme']}), {basis.years[0]} to {basis.years[-1]}", style="bold")
     screen.print(f"Basis: {summary['basis']}, {future}")
     if summary["law_changes_of_the_basis"]:
@@ -230,6 +254,8 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
         screen.print("Assumed, not learnt:")
         for text in summary["assumptions"]:
             screen.print(f"- {text}")
+    if summary["backtest"] and summary["backtest"]["record"]:
+        screen.print(f"Backtest: {summary['backtest']['record'][1]}")
     screen.print(f"Run {summary['run_hash']}")
     if out is not None:
         screen.print(f"Tables written to {out}", soft_wrap=True)

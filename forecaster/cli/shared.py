@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from forecaster.basis import Basis
+    from forecaster.certificate import Record
     from forecaster.policy import Policy, Reform
+    from forecaster.pools import Pool
     from forecaster.schemes import Scheme
 
 SchemeName = Annotated[
-    str, typer.Argument(metavar="SCHEME", help="A shipped scheme such as tw_nhi_2g, or the path of a scheme file.")
+    str,
+    typer.Argument(
+        metavar="SCHEME|POOL",
+        help="A shipped scheme such as tw_nhi_2g, a scheme file, or the folder of a pool of your own.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -48,11 +54,12 @@ LAST_HORIZON = 2100
 
 @dataclass(frozen=True)
 class Given:
-    """A basis with the law it stands under and, when it came from a fit, the fit's manifest."""
+    """A basis with the law it stands under and, when it came from a fit, the fit's manifest and its model's record."""
 
     basis: Basis
     law: Policy
     fit: dict[str, Any] | None
+    record: Record | None = None
 
     def reformed(self, reform: Reform) -> Policy | None:
         """The law with the reform's changes over those that the basis needs; None for the empty reform."""
@@ -63,6 +70,17 @@ class Given:
         taken = {(change.name, change.start) for change in reform.changes}
         kept = [change for change in self.law.change.changes if (change.name, change.start) not in taken]
         return self.law.reform(Reform((*kept, *reform.changes)))
+
+
+def read_law(name: str) -> Scheme:
+    """The law that is meant: a scheme by its name or file, or the law of a pool by its name or folder."""
+    from forecaster.pools import POOL_FILE, find_pool, pool_names
+    from forecaster.schemes import load_scheme
+
+    path = Path(name)
+    if name in pool_names() or path.is_dir() or (path.is_file() and (path.parent / POOL_FILE).is_file()):
+        return find_pool(name).law
+    return load_scheme(name)
 
 
 def read_reform(settings: Iterable[str] | None, name: str | None) -> Reform:
@@ -105,11 +123,15 @@ def read_given(
         When the basis does not fit the scheme: other categories or items, or years in which the scheme is not law.
     """
     from forecaster.basis import read_basis
+    from forecaster.certificate import read_record
     from forecaster.policy import Policy, Reform
+    from forecaster.pools import find_pool
 
-    fit, law = None, Policy(scheme)
+    fit, record, law = None, None, Policy(scheme)
     if name is None:
-        basis, fit = _fitted(scheme.pool, horizon or DEFAULT_HORIZON, draws, fits)
+        pool = find_pool(scheme.path)
+        basis, fit = _fitted(pool, horizon or DEFAULT_HORIZON, draws, fits)
+        record = read_record(pool, fit["inputs"])
     elif fits is not None:
         raise ForecasterError("--basis and --fits: give one of them; a basis file needs no fit")
     else:
@@ -121,16 +143,16 @@ def read_given(
         law = law.reform(Reform.parse(basis_reform(name)))
         basis = basis if horizon is None else basis.until(horizon)
     _check(basis, scheme)
-    return Given(basis, law, fit)
+    return Given(basis, law, fit, record)
 
 
-def _fitted(pool: str, horizon: int, draws: int | None, fits: Path | None) -> tuple[Basis, dict[str, Any]]:
-    from forecaster.fitted import POOLS, load_fit
+def _fitted(pool: Pool, horizon: int, draws: int | None, fits: Path | None) -> tuple[Basis, dict[str, Any]]:
+    from forecaster.fitted import load_fit
 
     fit = load_fit(pool, fits)
-    first = POOLS[pool][2]
+    first = pool.first_year
     if horizon < first:
-        raise ForecasterError(f"the forecast of {pool} begins in {first}; a horizon of {horizon} lies before it")
+        raise ForecasterError(f"the forecast of {pool.name} begins in {first}; a horizon of {horizon} lies before it")
     return fit.basis(horizon, draws), fit.manifest
 
 
@@ -172,6 +194,32 @@ def _check(basis: Basis, scheme: Scheme) -> None:
             faults.append(Fault(where, ", ".join(odd), allowed, f"use the names of {scheme.id}"))
     if faults:
         raise FaultyInput(f"basis {basis.label!r}", faults)
+
+
+def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str = "the reform") -> None:
+    """Refuse levers that change nothing in any simulated future: silence would look like an answer.
+
+    Raises
+    ------
+    FaultyInput
+        Naming each of them and the likely reasons.
+    """
+    from forecaster.attribution import by_lever, idle_levers
+
+    if reform is None:
+        return
+    last = int(basis.years[-1])
+    faults = []
+    for lever in idle_levers(basis, law, reform):
+        changes = by_lever(reform.change)[lever]
+        found = f"{'; '.join(map(str, changes))}, which changes nothing through {last}"
+        if all(change.start.year > last for change in changes):
+            mend = "choose an earlier day or a later horizon"
+        else:
+            mend = "leave it out if the law says so already; forecaster check lists what no projection reads"
+        faults.append(Fault(lever, found, "a change that moves the accounts or who pays", mend))
+    if faults:
+        raise FaultyInput(subject, faults)
 
 
 def default_start(basis: Basis) -> dt.date:

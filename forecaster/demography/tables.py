@@ -165,6 +165,15 @@ def load_wpp(place: str) -> WppTables:
     return _load(check_place(place), data_dir() / "demography")
 
 
+def population_origin(place: str, last_year: int | None) -> int:
+    """Last year whose population estimate is known at the end of ``last_year``: the year before, for they come late.
+
+    Without a ``last_year`` it is the last estimate there is.
+    """
+    latest = load_wpp(place).last_estimate_year
+    return latest if last_year is None else min(last_year - 1, latest)
+
+
 @cache
 def _load(place: str, folder: Path) -> WppTables:
     years = np.arange(1950, 2101)

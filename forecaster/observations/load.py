@@ -12,8 +12,8 @@ import csv
 import difflib
 import hashlib
 import io
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +128,18 @@ def load_observations(place: str, root: Path | None = None) -> Observations:
         When there is no such place.
     """
     base = (root or data_dir()) / "observed"
-    folder = _folder(base, place)
+    files = (*sorted(_folder(base, place).glob("*.csv")), *(base / name for name in SHARED))
+    states = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files if path.is_file())
+    found = _load(place, base, tuple(path.name for path in files), states)
+    # The caller's to change: frames that share their cells until one of them is written to.
+    frames = {name: getattr(found, name).copy(deep=False) for name in ("table", "sources", "breaks", "facts")}
+    return replace(found, **frames)
+
+
+@lru_cache(maxsize=4)
+def _load(place: str, base: Path, names: tuple[str, ...], states: tuple[tuple[int, int], ...]) -> Observations:
+    """The reading itself, once for the files as they are: a forecast asks for the same figures several times."""
+    folder = base / place
     faults: list[Fault] = []
     shared = {name: read_table(base / name, faults) for name in SHARED}
     _raise(faults, base)  # without the lists nothing else can be judged
@@ -167,7 +178,7 @@ def load_observations(place: str, root: Path | None = None) -> Observations:
         sources=sources[sources["id"].isin(cited)].drop(columns=["file", "line"]).reset_index(drop=True),
         breaks=breaks.drop(columns=["file", "line"]),
         facts=own.get("facts.csv", blank("facts.csv")).drop(columns=["file", "line"]),
-        content_hash=observation_hash(place, root),
+        content_hash=observation_hash(place, base.parent),
     )
 
 
