@@ -91,6 +91,30 @@ def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit(tmp_path):
     assert not list(tmp_path.glob(f".{POOL}*"))
 
 
+def test_the_workers_of_a_killed_fit_end_with_it(tmp_path):
+    with running(tmp_path) as process:
+        deadline = time.monotonic() + 300
+        while not (tmp_path / "sampled").exists() or "second" not in sampled(tmp_path):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, "no second block"
+            time.sleep(0.02)
+        workers = group_of(process.pid) - {process.pid}
+        assert len(workers) >= 3  # two workers and the server of their messages
+        process.kill()  # the program alone, not its group
+        process.wait()
+        deadline = time.monotonic() + 60
+        while group_of(process.pid):
+            assert time.monotonic() < deadline, group_of(process.pid)
+            time.sleep(0.05)
+
+
+def group_of(leader: int) -> set[int]:
+    """Processes of a group that still run."""
+    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    return {int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")}
+
+
 # --- stopped at any step of publishing --------------------------------------------------------------------------------
 class Killed(BaseException):
     """The process ends here."""

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,6 +33,7 @@ from forecaster.pools import Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
 from forecaster_models.priors import laid_over, read_priors
 from forecaster_models.settings import FULL, QUICK, SamplingSettings
+from forecaster_models.workers import end_with_parent
 
 if TYPE_CHECKING:
     from forecaster_models.blocks import Block
@@ -239,10 +241,12 @@ def _fit_blocks(job: _Job, tell: Progress) -> None:
     if not missing:
         return
     context = multiprocessing.get_context("spawn")
+    manager = SyncManager(ctx=context)
+    manager.start(end_with_parent)
     with (
         _one_thread_each(),
-        context.Manager() as manager,
-        ProcessPoolExecutor(min(2, len(missing)), mp_context=context) as workers,
+        manager,
+        ProcessPoolExecutor(min(2, len(missing)), mp_context=context, initializer=end_with_parent) as workers,
     ):
         reports = manager.Queue()
         waiting = {
