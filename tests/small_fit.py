@@ -62,8 +62,9 @@ def small_blocks(pool: object, last_year: int | None = None, priors: Path | None
     return [Block(name, partial(str, name), (f"{name}_level",)) for name in NAMES]
 
 
-# The workers import this file as the run itself does. The server of their messages does too, and needs no models.
-if not multiprocessing.current_process().name.startswith("SyncManager"):
+# The workers run this file as their main module too. The server of their messages does likewise and needs no models; a
+# test that only reads the names above must not put stand-ins into its own process.
+if __name__ in {"__main__", "__mp_main__"} and not multiprocessing.current_process().name.startswith("SyncManager"):
     import pandas as pd
 
     from forecaster_models import checks, fit

@@ -242,7 +242,7 @@ def test_the_command_tells_faults_and_stops_in_words(monkeypatch, tmp_path):
 
 
 def test_the_parent_is_watched_only_in_a_worker():
-    assert origins._end_with_parent() is None
+    assert origins.end_with_parent() is None
 
 
 def test_a_users_pool_keeps_its_backtest_in_its_own_folder(tmp_path):

@@ -256,6 +256,8 @@ def backtest_pool(
     # Each of the two jobs samples its chains one after the other.
     settings = replace(QUICK if quick else FULL, cores=1)
     judge_me = judged or Refit(pool, horizon, settings, seed)
+    # As they are now: a file that is edited while the origins run must not be certified.
+    made_from = current_inputs(pool)
     out = backtests_folder(pool) if out is None else out
     gdp = pool_gdp(pool)
     inputs = {"judged": judge_me.inputs(), "horizon": horizon, "outcomes": outcomes.to_csv(), "gdp": gdp}
@@ -273,7 +275,7 @@ def backtest_pool(
     run_origins(Job(judge_me, horizon, outcomes, gdp, work), chosen, tell)
     report, verdicts = read_origin_files(work, chosen, outcomes)
     officials = official_table(pool, report)
-    content = certificate_of(pool, report, officials, verdicts, horizon, quick, current_inputs(pool))
+    content = certificate_of(pool, report, officials, verdicts, horizon, quick, made_from)
     summary = summary_table(report)
     manifest = {
         "pool": pool.name,

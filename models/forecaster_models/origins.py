@@ -8,9 +8,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
-import multiprocessing.connection
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -26,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from forecaster.errors import ForecasterError
 from forecaster.scores import forecast_rows
 from forecaster_models.rivals import rival_draws
+from forecaster_models.workers import end_with_parent
 
 Array = np.ndarray
 Draws = dict[str, dict[str, Array]]
@@ -97,10 +96,10 @@ def run_origins(job: Job, origins: Iterable[int], tell: Progress, executor: Exec
         return
     context = multiprocessing.get_context("spawn")
     manager = SyncManager(ctx=context)
-    manager.start(_end_with_parent)
+    manager.start(end_with_parent)
     with manager:
         reports = manager.Queue()
-        workers = executor or ProcessPoolExecutor(WORKERS, mp_context=context, initializer=_end_with_parent)
+        workers = executor or ProcessPoolExecutor(WORKERS, mp_context=context, initializer=end_with_parent)
         try:
             waiting: set[Future[None]] = {workers.submit(_do_origin, job, origin, reports) for origin in todo}
             while waiting:
@@ -124,18 +123,6 @@ def run_origins(job: Job, origins: Iterable[int], tell: Progress, executor: Exec
             raise
         if executor is None:
             workers.shutdown()
-
-
-def _end_with_parent() -> None:
-    """In a process of ours: end when the program that started it is gone, instead of working on for nobody."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def watch() -> None:
-            multiprocessing.connection.wait([parent.sentinel])
-            os._exit(1)
-
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def _do_origin(job: Job, origin: int, reports: Any) -> None:
