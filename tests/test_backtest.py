@@ -313,21 +313,22 @@ def test_workers_end_with_the_program_that_started_them(tmp_path, repository):
     )
     started = subprocess.Popen([sys.executable, str(program)], cwd=repository, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(lambda: pids.exists() and pids.read_text() != "")
+        assert _comes_true(lambda: pids.exists() and pids.read_text() != "")
+        worker = int(pids.read_text())
+        assert _alive(worker)
     finally:
         started.kill()
         started.wait()
-    worker = int(pids.read_text())
-    _wait_for(lambda: not _alive(worker))
+    assert _comes_true(lambda: not _alive(worker)), f"process {worker} works on for nobody"
 
 
-def _wait_for(happened) -> None:
-    """Wait for what must happen; the limit only ends a test that has failed."""
+def _comes_true(happened) -> bool:
+    """Whether something happens while we wait; the limit only ends a test that has failed."""
     for _ in range(600):
         if happened():
-            return
+            return True
         time.sleep(0.2)
-    pytest.fail("it did not happen")
+    return False
 
 
 def _alive(pid: int) -> bool:

@@ -16,6 +16,14 @@ from forecaster.solvency import QUANTILES
 WARNING = "warning"
 _WARNING_MEANING = "there only when the backtest gives cause: the bands failed, or were never or differently tested"
 _SHARE = "share of draws, 0 to 1"
+
+
+def _quantile_rows(table: str, note: str = "") -> tuple[tuple[str, str, str, str], ...]:
+    """Rows of the dictionary for a table's quantile columns."""
+    pairs = zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    return tuple((table, name, "see unit", f"{p:g} quantile over the draws{note}") for name, p in pairs)
+
+
 _COLUMNS = (
     (
         "forecast",
@@ -32,10 +40,7 @@ _COLUMNS = (
     ),
     ("forecast", "unit", "", "unit of mean and quantiles; money is nominal, bn = thousand millions, m = millions"),
     ("forecast", "mean", "see unit", "mean over the draws"),
-    *(
-        ("forecast", name, "see unit", f"{p:g} quantile over the draws, each year and line by itself")
-        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
-    ),
+    *_quantile_rows("forecast", ", each year and line by itself"),
     ("probabilities", "scenario", "", "baseline or reform"),
     ("probabilities", "year", "calendar year", "the chance is that at the end of this year"),
     ("probabilities", "floor_months", "months", "least reserve wanted by the law, in months of the year's outgo"),
@@ -73,10 +78,7 @@ _COLUMNS = (
     ),
     ("valuation", "unit", "", "unit of the values in this row"),
     ("valuation", "mean", "see unit", "mean over the draws"),
-    *(
-        ("valuation", name, "see unit", f"{p:g} quantile over the draws")
-        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
-    ),
+    *_quantile_rows("valuation"),
     ("spending", "scenario", "", "baseline or reform"),
     (
         "spending",
@@ -88,10 +90,7 @@ _COLUMNS = (
     ("spending", "year", "calendar year", "year of the flow"),
     ("spending", "unit", "", "unit of mean and quantiles"),
     ("spending", "mean", "see unit", "mean over the draws"),
-    *(
-        ("spending", name, "see unit", f"{p:g} quantile over the draws")
-        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
-    ),
+    *_quantile_rows("spending"),
     ("attribution", "lever", "", "parameter whose part of the difference it is; `all` is the whole difference"),
     ("attribution", "line", "", "line of the account, explained in lines.csv"),
     ("attribution", "year", "calendar year", "year of the flow; the stock stands at its end"),
@@ -102,10 +101,7 @@ _COLUMNS = (
         "see unit",
         "mean over the draws of second less first; the levers' means sum to that of `all`",
     ),
-    *(
-        ("attribution", name, "see unit", f"{p:g} quantile over the draws")
-        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
-    ),
+    *_quantile_rows("attribution"),
     ("required_rates", "scenario", "", "law that the question is put to: baseline or reform"),
     ("required_rates", "months", "months", "reserve wanted, in months of outgo"),
     ("required_rates", "through_year", "calendar year", "wanted at the end of every year from start to this one"),
