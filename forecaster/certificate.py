@@ -219,8 +219,10 @@ def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
     """The certificate in plain words."""
     origins = content["origins"]
     lines = [
-        f"{content['label']}: refitted at the end of {_spelled(origins)} on what was known then, and held against what "
-        f"came 1 to {content['horizon']} years later."
+        f"{content['label']}: refitted at the end of {_spelled(origins)} on the figures of up to then, and held "
+        f"against what came 1 to {content['horizon']} years later.",
+        "Not undone is hindsight: the figures are today's, not those first printed, and the priors were written by "
+        "people who knew the later years.",
     ]
     for question in (MODEL, FORECAST):
         lines.append(_coverage_line(content["questions"][question]["all"], QUESTIONS[question]))
@@ -232,7 +234,7 @@ def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
     if officials["n"]:
         lines.append(
             f"Against officials' own forecasts ours was closer in {officials['closer']} of {officials['n']} cases; "
-            "ours has seen no figure of the year in which theirs was made."
+            "ours has seen no account of the year in which theirs was made, only its budget."
         )
     if content["near_outcomes"]:
         lines.append(

@@ -129,11 +129,12 @@ def test_a_changed_or_cut_certificate_says_nothing(tmp_path, spoil):
 # --- words ------------------------------------------------------------------------------------------------------------
 def test_the_certificate_in_plain_words():
     lines = certificate.certificate_lines(content())
-    assert lines[0].startswith("A fund: refitted at the end of 3 years, 2013 to 2015, on what was known then")
-    assert "50% band 50 of 100 (50%), 80% band 80 of 100 (80%), 95% band 95 of 100 (95%)" in lines[1]
+    assert lines[0].startswith("A fund: refitted at the end of 3 years, 2013 to 2015, on the figures of up to then")
+    assert "hindsight" in lines[1]
+    assert "50% band 50 of 100 (50%), 80% band 80 of 100 (80%), 95% band 95 of 100 (95%)" in lines[2]
     # 1.64 * sqrt(0.8 * 0.2 / 9) = 0.219 on either side of 80%.
-    assert "worth about 9.0 independent ones, so that a true 80% band would hold 58% to 100%" in lines[1]
-    assert lines[3].endswith("1.2% 1 year ahead, 10.0% 5 years ahead, 20.0% 10 years ahead.")
+    assert "worth about 9.0 independent ones, so that a true 80% band would hold 58% to 100%" in lines[2]
+    assert lines[4].endswith("1.2% 1 year ahead, 10.0% 5 years ahead, 20.0% 10 years ahead.")
     text = " ".join(lines)
     assert (
         "a naive rule scored better in 1 of 40 lines and horizons: balance 1 year ahead (random walk with drift)"
