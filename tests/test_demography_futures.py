@@ -41,6 +41,7 @@ CENTRE = {
     "mortality_gap_mean": 0.03,
     "mortality_gap_rho": 0.95,
     "mortality_gap_sd": 0.012,
+    "mortality_base_error": 0.0,
     "fertility_mean": -0.13,
     "fertility_regime_shift": 0.0,
     "fertility_rho": 0.965,
@@ -49,12 +50,15 @@ CENTRE = {
     "fertility_age_limit": 34.0,
     "fertility_age_rho": 0.976,
     "fertility_age_sd": 0.1,
+    "fertility_base_error": 0.0,
+    "fertility_pace": 0.0,
     "migration_mean": -0.0004,
     "migration_policy_shift": 0.0,
     "migration_rho": 0.77,
     "migration_sd": 0.0007,
     "migration_nu": 4.0,
     "migration_base_error": 0.0,
+    "migration_base_error_old": 0.0,
 }
 SPREADS = [name for name in CENTRE if name.endswith("_sd")]
 
@@ -191,8 +195,22 @@ def test_levers_of_the_posterior_act_in_their_direction():
     assert (run(fertility_regime_shift=0.3).births[-1] > base.births[-1]).all()
     assert (run(mortality_regime_shift=-0.01).e0[:, -1] > base.e0[:, -1]).all()
     assert (run(migration_policy_shift=0.003).population[-1] > base.population[-1]).all()
+    assert (run(mortality_base_error=0.03).e0[:, 0] < base.e0[:, 0]).all()
+    # An error of the level fades with rho; a pace of 0.02 adds 0.02 in the first year and 0.018 in the second.
+    rho = CENTRE["fertility_rho"]
+    off = np.log(run(fertility_base_error=0.05).tfr / base.tfr)
+    np.testing.assert_allclose(off[:3], 0.05 * rho ** np.array([1, 2, 3])[:, None] * np.ones((1, 64)), rtol=1e-9)
+    paced = np.log(run(fertility_pace=0.02).tfr / base.tfr)
+    np.testing.assert_allclose(paced[:2, 0], [0.02, 0.02 * rho + 0.018], rtol=1e-9)
     bigger = run(migration_base_error=0.01)
     np.testing.assert_allclose(bigger.population, base.population * np.exp(0.01), rtol=1e-9)
+    # All of 70 and over are alive at the jump-off for the first thirty years; those under 50 are as before.
+    older = simulate_population(posterior(2, migration_base_error_old=0.01), tables, 2024, 2024, 5, keep_draws=(0,))
+    plain = simulate_population(posterior(2), tables, 2024, 2024, 5, keep_draws=(0,))
+    ratio = older.full_paths[0][0] / plain.full_paths[0][0]
+    np.testing.assert_allclose(
+        np.log(ratio[:, [0, 49, 50, 60, 70, 100]]), [[0, 0, 0, 0.005, 0.01, 0.01]] * 2, atol=1e-12
+    )
 
 
 def test_observed_people_are_the_published_ones():

@@ -4,12 +4,14 @@ With h years after the jump-off year T, e standard normal and u Student-t with t
 
     pace(T+h)    = memory pace(T+h-1) + pace_sd sqrt(1 - memory^2) e
     level(T+h)   = level(T+h-1) + drift_mean + regime_shift + pace(T+h) + level_sd e
-    level(T)     = K(T) + level_offset
+    level(T)     = K(T) + level_offset + base_error
     log m(s, x)  = log m(s, x, T) + B(x) (level(T+h) + noise_sd e - K(T) + g(s) (k(T+h) - k(T)))
     k(T+h)       = gap_mean + gap_rho (k(T+h-1) - gap_mean) + gap_sd e
-    log TFR(T+h) = mean' + rho (log TFR(T+h-1) - mean') + sd u,                  mean' = mean + regime_shift
+    log TFR(T+h) = mean' + rho (log TFR(T+h-1) - mean') + sd u + pace 0.9^(h-1)  mean' = mean + regime_shift
+    log TFR(T)   = log of the estimate + base_error
     rate(T+h)    = mean' + rho (rate(T+h-1) - mean') + sd u,                     mean' = mean + policy_shift
     net migrants = people on 1 January * (rate(T+h) * profile(s, x) + churn(s, x))
+    log people(T+1, x) = log of the estimate + base_error + base_error_old min(1, max(0, (x - 50) / 20))
 
 and each year the step of ``cohort``; the age pattern of fertility is the last one, moved with the mean age of
 childbearing, an AR(1). B, k, the profile and the churn are explained in ``patterns``. Random numbers are drawn year by
@@ -51,6 +53,7 @@ POSTERIOR_NAMES: tuple[str, ...] = (
     "mortality_gap_mean",
     "mortality_gap_rho",
     "mortality_gap_sd",
+    "mortality_base_error",
     "fertility_mean",
     "fertility_regime_shift",
     "fertility_rho",
@@ -59,14 +62,21 @@ POSTERIOR_NAMES: tuple[str, ...] = (
     "fertility_age_limit",
     "fertility_age_rho",
     "fertility_age_sd",
+    "fertility_base_error",
+    "fertility_pace",
     "migration_mean",
     "migration_policy_shift",
     "migration_rho",
     "migration_sd",
     "migration_nu",
     "migration_base_error",
+    "migration_base_error_old",
 )
 BANDS: tuple[tuple[int, int], ...] = ((0, 100), (0, 14), (15, 64), (65, 100), (80, 100))
+# How far the error of the old's number bears on people of an age at the jump-off: not below 50, wholly from 70 on.
+OLD_AGES: Array = np.clip((np.arange(N_AGES) - 50.0) / 20.0, 0.0, 1.0)
+# What is left of the pace of fertility a year later.
+FERTILITY_FADING = 0.9
 # Draws that are carried at once: 128 x 76 years x 202 cells are 16 MB.
 CHUNK = 128
 # Heavy-tailed shocks are cut at this many scale units; beyond lies a shock of more than half of fertility in one year.
@@ -200,7 +210,9 @@ def simulate_population(
     start_log = float(fertility.log_tfr[-1])
     shocks = _student(streams[5], draws["fertility_nu"], n_years)
     mean_log = draws["fertility_mean"] + draws["fertility_regime_shift"]
-    tfr = np.exp(_auto_regression(draws, "fertility", start_log, mean_log, shocks))
+    push = draws["fertility_pace"] * FERTILITY_FADING ** np.arange(n_years)[:, np.newaxis]
+    start = start_log + draws["fertility_base_error"]
+    tfr = np.exp(_auto_regression(draws, "fertility", start, mean_log, shocks, push))
     start_age = float(fertility.mean_age[-1])
     age = _auto_regression(draws, "fertility_age", start_age, draws["fertility_age_limit"], normal[4])
     shocks = _student(streams[6], draws["migration_nu"], n_years)
@@ -221,7 +233,8 @@ def simulate_population(
     for first in range(0, n_draws, CHUNK):
         part = slice(first, min(first + CHUNK, n_draws))
         size = part.stop - part.start
-        start = base * np.exp(draws["migration_base_error"][part])[:, np.newaxis, np.newaxis]
+        common, old = (draws[f"migration_base_error{which}"][part, np.newaxis, np.newaxis] for which in ("", "_old"))
+        start = base * np.exp(common + old * OLD_AGES)
         population = np.empty((size, n_years + 1, 2, N_AGES))
         flows = [np.empty((size, n_years)) for _ in range(3)]
         expectancy = np.empty((size, n_years, 2))
@@ -273,20 +286,28 @@ def _mortality_index(draws: Mapping[str, Array], start_gap: float, normal: Seque
     pace = _auto_regression(unit, "pace", draws["mortality_pace_end"], np.zeros(1), normal[0])
     drift = draws["mortality_drift_mean"] + draws["mortality_regime_shift"]
     level = np.cumsum(drift + pace + draws["mortality_level_sd"] * normal[1], axis=0)
-    common = draws["mortality_level_offset"] + level + draws["mortality_noise_sd"] * normal[2]
+    offset = draws["mortality_level_offset"] + draws["mortality_base_error"]
+    common = offset + level + draws["mortality_noise_sd"] * normal[2]
     gap = _auto_regression(draws, "mortality_gap", start_gap, draws["mortality_gap_mean"], normal[3]) - start_gap
     return common + SEX_SIGN[:, np.newaxis, np.newaxis] * gap
 
 
 def _auto_regression(
-    draws: Mapping[str, Array], prefix: str, start: float | Array, centre: Array, shocks: Array
+    draws: Mapping[str, Array],
+    prefix: str,
+    start: float | Array,
+    centre: Array,
+    shocks: Array,
+    push: Array | None = None,
 ) -> Array:
-    """AR(1) path after ``start`` for every draw, ``(n_years, draw)``."""
+    """AR(1) path after ``start`` for every draw, ``(n_years, draw)``; ``push`` is added to its yearly change."""
     rho, sd = draws[f"{prefix}_rho"], draws[f"{prefix}_sd"]
     path = np.empty(shocks.shape)
     value = np.broadcast_to(np.asarray(start, dtype=np.float64), shocks.shape[1:])
     for year in range(shocks.shape[0]):
         value = centre + rho * (value - centre) + sd * shocks[year]
+        if push is not None:
+            value = value + push[year]
         path[year] = value
     return path
 
@@ -306,6 +327,11 @@ def _checked(
 ) -> dict[str, Array]:
     faults = []
     draws: dict[str, Array] = {}
+    if "migration_base_error" in posterior:
+        # Older fits lack these.
+        nothing = np.zeros_like(np.asarray(posterior["migration_base_error"], dtype=np.float64))
+        names = ("migration_base_error_old", "mortality_base_error", "fertility_base_error", "fertility_pace")
+        posterior = {**dict.fromkeys(names, nothing), **posterior}
     for name in POSTERIOR_NAMES:
         if name not in posterior:
             faults.append(

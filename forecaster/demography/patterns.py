@@ -194,10 +194,11 @@ def future_churn(tables: WppTables, start_year: int, end_year: int) -> Array:
     """Medium variant's net migrants by age beyond total x profile, per person, ``(year, 2, 101)``; sums to 0 each year.
 
     Where people of one age come and others go, the total says little of the ages: this part stays when the total is
-    drawn. For a jump-off before the United Nations' own it is zero, as the medium variant was not known then.
+    drawn. For a jump-off before the United Nations' own it is zero, as the medium variant was not known then, and for
+    earlier revisions too, of which none is held.
     """
     n_years = end_year - start_year + 1
-    if start_year <= tables.last_estimate_year:
+    if start_year <= max(tables.last_estimate_year, int(tables.migration_years[0])):
         return np.zeros((n_years, 2, tables.population_1jan.shape[2]))
     by_age = tables.migration_between(start_year, end_year)
     total = by_age.sum(axis=(1, 2), keepdims=True)

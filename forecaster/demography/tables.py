@@ -241,7 +241,7 @@ def wpp_bounds(place: str, indicator: str, sex: str = "b", vintage: str = VINTAG
     """
     code = check_place(place)
     filters = [("iso3", "==", code), ("indicator", "==", indicator), ("sex", "==", sex), ("vintage", "==", vintage)]
-    columns = _read(data_dir() / "demography" / "indicators_annual.parquet", ["year", "stat", "value"], filters)
+    columns = read_columns(data_dir() / "demography" / "indicators_annual.parquet", ["year", "stat", "value"], filters)
     stats = ("95l", "80l", "median", "80u", "95u")
     found = {stat: columns["stat"] == stat for stat in stats}
     counts = {int(np.sum(mask)) for mask in found.values()}
@@ -265,7 +265,14 @@ def wpp_bounds(place: str, indicator: str, sex: str = "b", vintage: str = VINTAG
     return years, values
 
 
-def _read(path: Path, names: list[str], filters: list[tuple[str, str, Any]]) -> dict[str, NDArray[Any]]:
+def read_columns(path: Path, names: list[str], filters: list[tuple[str, str, Any]]) -> dict[str, NDArray[Any]]:
+    """Some columns of a shipped table as arrays, only the rows that pass the filters.
+
+    Raises
+    ------
+    FaultyInput
+        When the file is missing.
+    """
     import pyarrow.parquet as pq
 
     if not path.is_file():
@@ -288,7 +295,7 @@ def _dense(
 ) -> Array:
     """One value column as a full array over ``axes``; every cell must stand in the file exactly once."""
     subject = f"data/demography/{name}.parquet"
-    columns = _read(folder / f"{name}.parquet", [*axes, value], [("iso3", "==", place)])
+    columns = read_columns(folder / f"{name}.parquet", [*axes, value], [("iso3", "==", place)])
     faults: list[Fault] = []
     shape = tuple(len(labels) for labels in axes.values())
     index = np.zeros(columns[value].shape, dtype=np.int64)
@@ -330,14 +337,38 @@ def _dense(
     return _frozen(dense.reshape(shape))
 
 
-def _central_indicators(folder: Path, place: str, years: NDArray[np.int64]) -> dict[tuple[str, str], Array]:
-    """Estimates, then medium variant, of the yearly indicators as published (thousands, years, children)."""
+def central_indicators(place: str, vintage: str = VINTAGE) -> dict[tuple[str, str], Array]:
+    """Estimates, then medium variant, of the yearly indicators as published (thousands, years, children), 1950..2100.
+
+    Parameters
+    ----------
+    place
+        ISO 3166 three-letter code in capitals.
+    vintage
+        ``WPP2024`` or ``WPP2022``.
+
+    Returns
+    -------
+    dict
+        Indicator and sex to ``(151,)``.
+
+    Raises
+    ------
+    FaultyInput
+        When a year is missing or stands twice.
+    """
+    return _central_indicators(data_dir() / "demography", place, np.arange(1950, 2101), vintage)
+
+
+def _central_indicators(
+    folder: Path, place: str, years: NDArray[np.int64], vintage: str = VINTAGE
+) -> dict[tuple[str, str], Array]:
     wanted = {(name, "b") for name in ("tfr", "srb", "e0", "births", "deaths", "net_migration")} | {
         ("e0", "m"),
         ("e0", "f"),
     }
-    filters = [("iso3", "==", place), ("vintage", "==", VINTAGE), ("stat", "in", ["estimate", "median"])]
-    columns = _read(folder / "indicators_annual.parquet", ["year", "indicator", "sex", "value"], filters)
+    filters = [("iso3", "==", place), ("vintage", "==", vintage), ("stat", "in", ["estimate", "median"])]
+    columns = read_columns(folder / "indicators_annual.parquet", ["year", "indicator", "sex", "value"], filters)
     out: dict[tuple[str, str], Array] = {}
     faults: list[Fault] = []
     for indicator, sex in sorted(wanted):

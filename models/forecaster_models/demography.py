@@ -23,7 +23,8 @@ from forecaster.demography.patterns import (
     migration_history,
     mortality_history,
 )
-from forecaster.demography.tables import load_wpp
+from forecaster.demography.tables import VINTAGE
+from forecaster.demography.vintages import load_vintage
 from forecaster.resources import data_dir
 from forecaster_models.blocks import Block
 from forecaster_models.priors import Priors, draw_prior, read_priors
@@ -39,6 +40,7 @@ MORTALITY_KEEP = (
     "mortality_gap_mean",
     "mortality_gap_rho",
     "mortality_gap_sd",
+    "mortality_base_error",
 )
 FERTILITY_KEEP = (
     "fertility_mean",
@@ -49,6 +51,8 @@ FERTILITY_KEEP = (
     "fertility_age_limit",
     "fertility_age_rho",
     "fertility_age_sd",
+    "fertility_base_error",
+    "fertility_pace",
 )
 MIGRATION_KEEP = (
     "migration_mean",
@@ -57,6 +61,7 @@ MIGRATION_KEEP = (
     "migration_sd",
     "migration_nu",
     "migration_base_error",
+    "migration_base_error_old",
 )
 
 
@@ -93,8 +98,8 @@ def mortality_model(data: MortalityHistory, priors: Priors) -> pm.Model:
     hence in the eigenvectors of the walk's covariance the likelihood is a set of independent normals. Noise keeps
     single bad winters out of level and pace. A pandemic is an outlier, not trend: neither its years nor the step across
     them bear on drift and pace; what it leaves behind is in the level of the jump-off year,
-    ``K(T) + mortality_level_offset``. ``regime_shift`` is added to the mean drift in the future only; no data inform it
-    and it keeps its prior.
+    ``K(T) + mortality_level_offset``. ``regime_shift`` is added to the mean drift in the future only, ``base_error`` to
+    the level of the jump-off year, whose estimate will be revised; no data inform them and they keep their priors.
 
     Parameters
     ----------
@@ -106,15 +111,16 @@ def mortality_model(data: MortalityHistory, priors: Priors) -> pm.Model:
     ratio = draw_prior("mortality", "pace_sd_ratio", priors)
     anchor = int(np.argmax(data.pandemic)) - 1 if data.pandemic.any() else data.years.size - 1
     path = data.common[: anchor + 1][::-1]
-    ago = np.arange(1, path.size)
+    ago = np.arange(1, anchor + 1)
     # A flat level at A says level = K(A) + noise and no more, so K(A) conditions the others instead of being observed.
-    spread, rotation = np.linalg.eigh(walk_covariance(path.size - 1, ratio))
+    spread, rotation = np.linalg.eigh(walk_covariance(anchor, ratio))
     rotated = rotation.T @ (path[1:] - path[0])
     years_since = data.years.size - 1 - anchor
     carried = PACE_MEMORY**years_since
     with pm.Model() as model:
         drift = draw_prior("mortality", "drift_mean", priors)
         draw_prior("mortality", "regime_shift", priors)
+        draw_prior("mortality", "base_error", priors)
         level_sd = draw_prior("mortality", "level_sd", priors)
         noise_sd = draw_prior("mortality", "noise_sd", priors)
         pace_sd = pm.Deterministic("mortality_pace_sd", ratio * level_sd)
@@ -154,7 +160,9 @@ def fertility_model(data: FertilityHistory, priors: Priors) -> pm.Model:
         log TFR(t) = mean + rho (log TFR(t-1) - mean) + sd * Student-t(nu)
         age(t)     = age_limit + age_rho (age(t-1) - age_limit) + age_sd * e(t)
 
-    ``regime_shift`` is added to the mean in the future only; no data inform it and it keeps its prior.
+    Three quantities that no data inform keep their priors: ``regime_shift`` is added to the mean in the future only,
+    ``base_error`` to the jump-off year's log TFR, whose estimate will be revised, and ``pace`` to the yearly change of
+    the future, fading by a tenth a year: falls and recoveries last longer than independent shocks would have them.
 
     Parameters
     ----------
@@ -165,7 +173,8 @@ def fertility_model(data: FertilityHistory, priors: Priors) -> pm.Model:
     """
     with pm.Model() as model:
         mean = draw_prior("fertility", "mean", priors)
-        draw_prior("fertility", "regime_shift", priors)
+        for name in ("regime_shift", "base_error", "pace"):
+            draw_prior("fertility", name, priors)
         rho = draw_prior("fertility", "rho", priors)
         sd = draw_prior("fertility", "sd", priors)
         nu = pm.Deterministic("fertility_nu", 4.0 + draw_prior("fertility", "nu_above_four", priors))
@@ -180,14 +189,14 @@ def fertility_model(data: FertilityHistory, priors: Priors) -> pm.Model:
 
 
 def migration_model(data: MigrationHistory, priors: Priors) -> pm.Model:
-    """Net migrants per person: AR(1) with heavy tails; and two quantities that no data inform.
+    """Net migrants per person: AR(1) with heavy tails; and three quantities that no data inform.
 
     ::
 
         rate(t) = mean + rho (rate(t-1) - mean) + sd * Student-t(nu)
 
-    ``policy_shift`` is added to the mean in the future only, ``base_error`` is the log error of the base population;
-    both keep their priors.
+    ``policy_shift`` is added to the mean in the future only, ``base_error`` is the log error of the base population and
+    ``base_error_old`` that of its old beyond it; they keep their priors.
 
     Parameters
     ----------
@@ -205,11 +214,15 @@ def migration_model(data: MigrationHistory, priors: Priors) -> pm.Model:
         pm.StudentT("migration_rate", nu=nu, mu=expected, sigma=sd, observed=data.rate[1:])
         draw_prior("migration", "policy_shift", priors)
         draw_prior("migration", "base_error", priors)
+        draw_prior("migration", "base_error_old", priors)
     return model
 
 
 def demography_blocks(
-    place: str, last_year: int | None = None, priors: Mapping[str, Priors] | None = None
+    place: str,
+    last_year: int | None = None,
+    priors: Mapping[str, Priors] | None = None,
+    vintage: str = VINTAGE,
 ) -> list[Block]:
     """The three blocks of one place.
 
@@ -221,13 +234,15 @@ def demography_blocks(
         Jump-off year, the last one whose estimate is used; the last estimate (2023) where none is given.
     priors
         Priors by block and name; the place's defaults where none are given.
+    vintage
+        Revision of the United Nations' figures, as in :func:`forecaster.demography.vintages.load_vintage`.
 
     Raises
     ------
     FaultyInput
         When the place is unknown, the year is no estimate, or the priors file is faulty.
     """
-    tables = load_wpp(place)
+    tables = load_vintage(place, vintage)
     priors = demography_priors(place) if priors is None else priors
     deaths = mortality_history(tables, last_year)
     births = fertility_history(tables, last_year)

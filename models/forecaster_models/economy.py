@@ -8,6 +8,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from forecaster.demography.patterns import PANDEMIC_YEARS
+from forecaster.demography.tables import VINTAGE
 from forecaster.futures import ECONOMY_NU, MEAN_PERSISTENCE, macro_steps
 from forecaster_models.blocks import Block
 from forecaster_models.priors import Priors, draw_prior
@@ -40,9 +42,9 @@ class EconomyData:
     outlook_inflation: Array
 
 
-def economy_data(place: str, *, last_year: int = 2024, outlook: bool = True) -> EconomyData:
+def economy_data(place: str, *, last_year: int = 2024, outlook: bool = True, vintage: str = VINTAGE) -> EconomyData:
     """Real growth per person of working age and deflator inflation from the place's tables."""
-    macro = macro_steps(place)
+    macro = macro_steps(place, vintage)
     seen = (macro.years >= FIRST_YEAR) & (macro.years <= last_year)
     ahead = (macro.years > last_year) & outlook
     return EconomyData(
@@ -63,11 +65,29 @@ def economy_model(data: EconomyData, priors: Priors) -> pm.Model:
 
     Inflation likewise, its shock also loading on growth's. The published outlook is read as a noisy measurement of the
     mean of its year.
+
+    A pandemic is shock and rebound, not trend: in its years output stands off its course by a share of its own,
+
+    .. math::
+        g_t = \text{observed growth}_t - (s_t - s_{t-1}), \quad s_t \sim N(0, \sigma_s) \text{ in 2020-2022, else } 0
+
+    so what is lost in one year comes back in another. Where the data end within them, ``economy_rebound`` is what
+    comes back in the first year ahead.
     """
     n_seen = len(data.years) - len(data.outlook_growth)
+    pandemic = np.flatnonzero(np.isin(data.years[:n_seen], PANDEMIC_YEARS))
     with pm.Model(check_bounds=False) as model:
-        means, shocks = {}, {}
-        for name, series in (("growth", data.growth), ("inflation", data.inflation)):
+        means, shocks, gaps = {}, {}, {}
+        growth = data.growth
+        if len(pandemic):
+            apart = draw_prior("economy", "pandemic_sd", priors) * pm.Normal(
+                "economy_pandemic_unit", 0.0, 1.0, shape=len(pandemic)
+            )
+            level = np.eye(n_seen)[:, pandemic]
+            growth = growth - pt.dot(np.diff(level, axis=0, prepend=np.zeros((1, len(pandemic)))), apart)
+            if pandemic[-1] == n_seen - 1:
+                pm.Deterministic("economy_rebound", -apart[-1])
+        for name, series in (("growth", growth), ("inflation", data.inflation)):
             own = {key.removeprefix(f"{name}_"): value for key, value in priors.items() if key.startswith(f"{name}_")}
             long_run, mean_sd, sd, phi = (
                 draw_prior(f"economy_{name}", k, own) for k in ("mean", "mean_sd", "sd", "phi")
@@ -76,7 +96,7 @@ def economy_model(data: EconomyData, priors: Priors) -> pm.Model:
             steps = pm.Normal(f"economy_{name}_steps", 0.0, 1.0, shape=len(data.years) - 1)
             mean = _returning(start, long_run, mean_sd * steps)
             means[name] = pm.Deterministic(f"economy_{name}_path", mean)
-            gap = series - mean[:n_seen]
+            gap = gaps[name] = series - mean[:n_seen]
             shocks[name] = (gap[1:] - phi * gap[:-1], sd)
         loading = draw_prior("economy", "inflation_loading", priors)
         growth_shock, growth_sd = shocks["growth"]
@@ -94,8 +114,8 @@ def economy_model(data: EconomyData, priors: Priors) -> pm.Model:
             error = draw_prior("economy", "outlook_error", priors)
             for name, series in (("growth", data.outlook_growth), ("inflation", data.outlook_inflation)):
                 pm.Normal(f"{name}_outlook", means[name][n_seen:], error, observed=series)
-        for name, series in (("growth", data.growth), ("inflation", data.inflation)):
-            pm.Deterministic(f"economy_{name}_last_gap", series[-1] - means[name][n_seen - 1])
+        for name in ("growth", "inflation"):
+            pm.Deterministic(f"economy_{name}_last_gap", gaps[name][-1])
             pm.Deterministic(f"economy_{name}_ahead", means[name][n_seen - 1 :])
     return model
 
@@ -116,7 +136,10 @@ KEEP = (
 )
 
 
-def economy_block(place: str, priors: Priors, *, last_year: int = 2024, outlook: bool = True) -> Block:
+def economy_block(
+    place: str, priors: Priors, *, last_year: int = 2024, outlook: bool = True, vintage: str = VINTAGE
+) -> Block:
     """The block for a place, data and priors bound."""
-    data = economy_data(place, last_year=last_year, outlook=outlook)
-    return Block("economy", lambda: economy_model(data, priors), KEEP)
+    data = economy_data(place, last_year=last_year, outlook=outlook, vintage=vintage)
+    within = last_year in PANDEMIC_YEARS
+    return Block("economy", lambda: economy_model(data, priors), (*KEEP, "economy_rebound") if within else KEEP)
