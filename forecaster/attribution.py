@@ -25,7 +25,7 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from forecaster.basis import Basis
-from forecaster.engine import FundProjection, outlay_factor, project
+from forecaster.engine import FundProjection, guaranteed_outlay, outlay_factor, project
 from forecaster.errors import ForecasterError
 from forecaster.policy import Change, Policy, Reform
 
@@ -47,7 +47,7 @@ def by_lever(reform: Reform) -> dict[str, tuple[Change, ...]]:
 
 
 def idle_levers(basis: Basis, law: Policy, reform: Policy) -> tuple[str, ...]:
-    """Levers of a reform without which every draw's accounts and payers would be the same.
+    """Levers of a reform without which every draw's accounts, payers and value of a point would be the same.
 
     Changes that the law of the basis has too are no levers of the reform.
     """
@@ -65,7 +65,8 @@ def idle_levers(basis: Basis, law: Policy, reform: Policy) -> tuple[str, ...]:
 
 
 def _accounts(result: FundProjection) -> list[Array]:
-    return [result.closing, *result.by_payer().values()]
+    points = [] if result.point_value is None else [result.point_value]
+    return [result.closing, *result.by_payer().values(), result.government.paid, *points]
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,15 @@ def spending_growth(basis: Basis, policy: Policy) -> dict[str, Array]:
     """
     _need_drivers(basis, SPENDING_DRIVERS)
     people, need, gdp = (np.log(basis.drivers[name]) for name in SPENDING_DRIVERS)
-    factor = np.log(outlay_factor(basis, policy))[:, None]
+    by_policy = outlay_factor(basis, policy)
+    factor = np.log(by_policy[:, None] * guaranteed_outlay(basis, policy, by_policy) / basis.outlay)
     outlay = np.log(basis.outlay)
     logs = {
         "people": people,
         "ageing": need - people,
         "income": gdp - people,
         "excess": outlay - need - (gdp - people),
-        "policy": factor + np.zeros_like(outlay),
+        "policy": factor,
     }
     total = outlay + factor
     rise = total - total[0]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
+from forecaster.members import MemberPeople
 from forecaster.resources import data_dir
 
 if TYPE_CHECKING:
@@ -40,6 +41,22 @@ class PaymentSizes:
 
     median: Array
     spread: Array
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points that providers claim, against the part of the outlay whose points float.
+
+    Parameters
+    ----------
+    claimed
+        Points of the year, thousand millions, flow, shape ``(year, draw)``.
+    floating_share
+        Share of the outlay that is paid for them, shape ``(draw,)``: a point is worth outlay x share / points.
+    """
+
+    claimed: Array
+    floating_share: Array
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,10 @@ class Basis:
     drivers
         Further series shown with the results and not read by the engine (population, need index, GDP), ``(year,
         draw)``.
+    points
+        Points of providers where a fund pays by points under a budget, see :class:`Points`.
+    members
+        Whom the members follow from, for levers on who pays and who retires (:mod:`forecaster.mainland`).
     money
         Unit of all its money, such as ``TWD bn`` or ``EUR m``; empty where a file of assumptions states none.
     label, assumptions
@@ -109,6 +130,8 @@ class Basis:
     drivers: Mapping[str, Array]
     assumptions: tuple[str, ...] = ()
     money: str = ""
+    points: Points | None = None
+    members: MemberPeople | None = None
 
     def __post_init__(self) -> None:
         faults = list(self._faults())
@@ -128,6 +151,8 @@ class Basis:
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 found[item.name] = value
+            elif isinstance(value, Points):
+                found["points.claimed"], found["points.floating_share"] = value.claimed, value.floating_share
             elif isinstance(value, Mapping):
                 for key, inner in value.items():
                     if isinstance(inner, PaymentSizes):
@@ -144,6 +169,7 @@ class Basis:
             "opening_reserve": (n_draws,),
             "category_mix": (len(self.categories), n_draws),
             "law_ceiling": (n_years,),
+            "points.floating_share": (n_draws,),
         }
         for name, array in self._arrays().items():
             stem = name.split(".", maxsplit=1)[0]
@@ -159,6 +185,8 @@ class Basis:
             elif stem in {"general_base", "supplementary_base", "outlay", "payment_size_index"} and (array < 0).any():
                 mend = f"check the sign and the unit ({self.money or 'money'} a year)"
                 yield Fault(name, f"{array.min():g}", "zero or more", mend)
+            elif stem == "points" and (array <= 0).any():
+                yield Fault(name, f"{array.min():g}", "above zero", "leave the points out where a fund has none")
         if n_years and (np.diff(self.years) != 1).any():
             yield Fault("years", "a gap", "consecutive calendar years", "fill the missing years")
         if self.category_mix.ndim == 2 and not np.allclose(self.category_mix.sum(axis=0), 1.0, atol=1e-6):
@@ -183,14 +211,24 @@ class Basis:
             self._kept[key] = make()
         return self._kept[key]
 
+    def kept_last(self, key: Hashable, token: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, kept until it is asked for under another token: for what only some levers change."""
+        found = self._kept.get(key)
+        if not isinstance(found, tuple) or found[0] != token:
+            found = (token, make())
+            self._kept[key] = found
+        return found[1]
+
     @cached_property
-    def _kept(self) -> dict[Hashable, Array]:
+    def _kept(self) -> dict[Hashable, Any]:
         return {}
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 over names, shapes and bytes of all arrays."""
         digest = hashlib.sha256(self.label.encode())
+        if self.members is not None:
+            digest.update(self.members.persons.tobytes())
         for name, array in sorted(self._arrays().items()):
             digest.update(f"{name}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
@@ -216,6 +254,8 @@ class Basis:
             cut[name] = cut[name][:n]
         for name in maps:
             cut[name] = {key: value[:n] for key, value in cut[name].items()}
+        if self.points is not None:
+            cut["points"] = Points(self.points.claimed[:n], self.points.floating_share)
         return Basis(**cut)
 
     def dataset(self) -> xr.Dataset:
@@ -267,7 +307,16 @@ def read_basis(name: str | Path) -> Basis:
             subject, [Fault("the file", str(error), "TOML in UTF-8", "correct the place named")]
         ) from None
     required = {"label", "years", "opening_reserve", "general_base", "outlay", "category_mix", "reference_dependants"}
-    optional = {"money", "supplementary_base", "other_income", "investment_yield", "assumptions", "source", "reform"}
+    optional = {
+        "money",
+        "points",
+        "supplementary_base",
+        "other_income",
+        "investment_yield",
+        "assumptions",
+        "source",
+        "reform",
+    }
     faults = [Fault(key, "nothing", "a value is required", f"add {key!r}") for key in sorted(required - set(raw))]
     faults += [
         Fault(key, "unknown key", ", ".join(sorted(required | optional)), "remove or rename it")
@@ -315,4 +364,13 @@ def _basis_of(raw: Mapping[str, Any], subject: str) -> Basis:
         drivers={},
         assumptions=tuple(raw.get("assumptions", ())),
         money=raw.get("money", ""),
+        points=_points_of(raw["points"], by_year, subject) if "points" in raw else None,
     )
+
+
+def _points_of(raw: Mapping[str, Any], by_year: Callable[[str, Any], Array], subject: str) -> Points:
+    keys = {"claimed", "floating_share"}
+    if set(raw) != keys:
+        fault = Fault("points", ", ".join(sorted(raw)) or "nothing", ", ".join(sorted(keys)), "give both and no other")
+        raise FaultyInput(subject, [fault])
+    return Points(by_year("points.claimed", raw["claimed"]), np.array([float(raw["floating_share"])]))

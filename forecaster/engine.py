@@ -9,7 +9,9 @@ import numba
 import numpy as np
 
 from forecaster.basis import Basis
-from forecaster.policy import Policy
+from forecaster.errors import ForecasterError
+from forecaster.mainland import under_policy
+from forecaster.policy import Policy, Reform
 from forecaster.revenue import Premiums, premium_terms
 from forecaster.rules import yearly_review
 
@@ -23,6 +25,54 @@ INCOME_LINES = (
     "earmarked_and_other",
     "investment_income",
 )
+
+# Share that patients pay to the share of the outlay that it is taken of.
+COPAYMENTS = {
+    **{f"copayment_share.{level}": f"copayment_cost_share.{level}" for level in ("district", "regional", "centre")},
+    "copayment_catastrophic": "catastrophic_cost_share",
+}
+
+
+@dataclass(frozen=True)
+class GovernmentMoney:
+    r"""What the government owes by law, what it pays, and what is left; shape ``(year, draw)``, nominal money.
+
+    Paying the part :math:`\lambda` of what it owes within the year, from no arrears at the start (assumed),
+
+    .. math::
+        P_t = \lambda_t (A_{t-1} + D_t), \qquad A_t = A_{t-1} + D_t - P_t
+
+    The fund's accounts are on accrual basis and count what is owed; arrears bear no interest.
+
+    Attributes
+    ----------
+    due
+        Its premiums, as employer too, and the top-up owed for the year, flow.
+    payable
+        The same with the top-up that falls due in the year, as the accounts have it, flow.
+    payment_share
+        The part paid within the year, shape ``(year,)``.
+    """
+
+    due: Array
+    payable: Array
+    payment_share: Array
+
+    @cached_property
+    def paid(self) -> Array:
+        """Money paid in the year, flow."""
+        if (self.payment_share == 1.0).all():
+            return self.payable
+        paid, arrears = np.empty_like(self.payable), np.zeros(self.payable.shape[1])
+        for t, part in enumerate(self.payment_share):
+            paid[t] = part * (arrears + self.payable[t])
+            arrears = arrears + self.payable[t] - paid[t]
+        return paid
+
+    @property
+    def arrears(self) -> Array:
+        """Payable and not paid at the end of the year, stock."""
+        return np.cumsum(self.payable - self.paid, axis=0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +93,12 @@ class FundProjection:
         Government top-up owed for the year, flow; what is paid in the year is the income line ``government_top_up``.
     limit_binds
         Whether the yearly review wanted a higher rate than the law allows; all false when there is no review.
+    outlay_factor
+        What the policy makes of the basis's outlay, see :func:`outlay_factor`; shape ``(year,)``.
+    payment_share
+        Part that the government pays within the year of what it then owes, shape ``(year,)``.
+    floating_share
+        Share of the outlay left for points, ``(year or 1, draw)``; None where the basis knows none.
     """
 
     years: Array
@@ -53,6 +109,24 @@ class FundProjection:
     premiums: Premiums
     top_up_owed: Array
     limit_binds: Array
+    outlay_factor: Array
+    payment_share: Array
+    floating_share: Array | None = None
+
+    @cached_property
+    def government(self) -> GovernmentMoney:
+        """What the government owes by law and what it pays."""
+        premiums = self.premiums.government
+        payable = premiums + self.income["government_top_up"]
+        return GovernmentMoney(premiums + self.top_up_owed, payable, self.payment_share)
+
+    @cached_property
+    def point_value(self) -> Array | None:
+        """Money per point of providers before any guarantee; None where the basis knows no points."""
+        basis = self.premiums.basis
+        if basis.points is None or self.floating_share is None:
+            return None
+        return basis.outlay * self.outlay_factor[:, None] * self.floating_share / basis.points.claimed
 
     @property
     def top_up_receivable(self) -> Array:
@@ -63,6 +137,11 @@ class FundProjection:
     def total_income(self) -> Array:
         """Sum of the income lines, flow."""
         return sum(self.income.values())  # type: ignore[return-value]
+
+    @property
+    def cash_reserve(self) -> Array:
+        """Closing reserve less what the government has not paid yet, stock."""
+        return self.closing - self.government.arrears
 
     @property
     def balance(self) -> Array:
@@ -93,17 +172,66 @@ def outlay_factor(basis: Basis, policy: Policy) -> Array:
     r"""What the policy makes of the basis's outlay, as a factor a year, shape ``(year,)``.
 
     .. math::
-        C_t = C^0_t \left(\prod_{s \le t} (1 + a_s) - y_t / \bar C^0_{1}\right)
+        C_t = C^0_t \left(\prod_{s \le t} (1 + a_s) - y_t / \bar C^0_{1} - \sum_h k_h \Delta_{h,t} - u_t\right)
 
-    with *a* the addition to budget growth, *y* the co-payment yield at the level of the first projected year and
-    :math:`\bar C^0_1` that year's mean outlay.
+    with *a* the addition to budget growth, *y* the co-payment yield at the level of the first projected year,
+    :math:`\bar C^0_1` that year's mean outlay, and :math:`\Delta_h` the rise over the law of the share that patients
+    pay of the cost :math:`k_h` (a share of the outlay) at hospitals of a level, or of catastrophic illness, and *u* the
+    improper claims recovered. What is done for patients stays as it is.
     """
     factor = np.ones(len(basis.years))
     if policy.has("budget_growth_adjustment"):
         factor = np.cumprod(1.0 + policy.path("budget_growth_adjustment", basis.years))
     if policy.has("copayment_reform_yield"):
         factor = factor - policy.path("copayment_reform_yield", basis.years) / basis.outlay[0].mean()
+    law = policy.reform(Reform())
+    for share, cost in COPAYMENTS.items():
+        if policy.has(share):
+            rise = policy.path(share, basis.years) - law.path(share, basis.years)
+            factor = factor - policy.path(cost, basis.years) * rise
+    if policy.has("supervision_recovery"):
+        factor = factor - policy.path("supervision_recovery", basis.years)
     return factor
+
+
+def floating_share(basis: Basis, policy: Policy) -> Array:
+    """Share of the outlay left for points when drugs above their target are taken out (Art. 62), ``(year or 1, draw)``.
+
+    Only for a basis that knows points.
+    """
+    share = basis.points.floating_share[None, :]  # type: ignore[union-attr]  # asked for only where there are points
+    if not policy.has("drug_overshoot"):
+        return share
+    return share - policy.path("drug_overshoot", basis.years)[:, None]
+
+
+def guaranteed_outlay(basis: Basis, policy: Policy, factor: Array) -> Array:
+    r"""Outlay before the policy's factor, with what a guaranteed value of points adds; ``(year, draw)``.
+
+    With *f* the share of the outlay whose points float (less drugs above their target), *P* the points, *k* the factor
+    and the guarantee *g*:
+
+    .. math::
+        v_t = f k_t C^0_t / P_t, \qquad C_t = k_t C^0_t + \max(0, g_t - v_t) P_t
+
+    Raises
+    ------
+    ForecasterError
+        When a value is guaranteed and the basis knows no points.
+    """
+    if not policy.has("point_value_guarantee"):
+        return basis.outlay
+    guarantee = policy.path("point_value_guarantee", basis.years)
+    if not guarantee.any():
+        return basis.outlay
+    if basis.points is None:
+        raise ForecasterError(
+            f"point_value_guarantee: the basis {basis.label!r} knows no points of providers, so that the cost of a "
+            "guarantee cannot be told; use the pool's fit, or leave the guarantee out"
+        )
+    points, k = basis.points.claimed, factor[:, None]
+    added = np.maximum(0.0, guarantee[:, None] * points - floating_share(basis, policy) * k * basis.outlay)
+    return basis.outlay + added / k
 
 
 def project(basis: Basis, policy: Policy) -> FundProjection:
@@ -128,7 +256,8 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     Under the basis ``income`` the budget is all income of the year, so that :math:`B - O = G + S + T` and
     :math:`T = (\varphi (G + S) - G^{gov}) / (1 - \varphi)`; under ``outlay`` it is the outlay, with nothing set aside.
 
-    The rates are the policy's, or those of the yearly review (:mod:`forecaster.rules`), which differ by draw.
+    The rates are the policy's, or those of the yearly review (:mod:`forecaster.rules`), which differ by draw. Where the
+    basis knows its members, levers on them move base and outlay first (:mod:`forecaster.mainland`).
 
     Parameters
     ----------
@@ -142,6 +271,7 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     FundProjection
         ``opening + total_income - outgo == closing`` for every draw and year.
     """
+    basis = under_policy(basis, policy)
     years, shape = basis.years, basis.outlay.shape
     terms = premium_terms(basis, policy)
     floor, on_income = np.zeros(len(years)), np.ones(len(years), dtype=bool)
@@ -154,7 +284,11 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     paid_later = np.zeros(len(years), dtype=bool)
     if policy.has("government_top_up_payment"):
         paid_later = np.array([word == "year_after" for word in policy.word("government_top_up_payment", years)])
+    payment_share = np.ones(len(years))
+    if policy.has("government_payment_share"):
+        payment_share = policy.path("government_payment_share", years)
     review = yearly_review(policy, years)
+    factor = outlay_factor(basis, policy)
     # One column serves all draws unless a review gives each its own rate.
     width = shape[1] if review.on.any() else 1
     rate, q = (np.repeat(path[:, None], width, axis=1) for path in (terms.rate, terms.supplementary_rate))
@@ -177,8 +311,8 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
         paid_later,
         basis.other_income_total,
         injection,
-        basis.outlay,
-        outlay_factor(basis, policy),
+        guaranteed_outlay(basis, policy, factor),
+        factor,
         basis.investment_yield,
         review.on,
         review.low,
@@ -200,17 +334,21 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     income: dict[str, Array] = dict(zip(INCOME_LINES, lines, strict=True))
     premiums = Premiums(basis, terms, rate, q)
     binding = np.broadcast_to(binds, shape)
-    return FundProjection(years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding)
+    share = None if basis.points is None else floating_share(basis, policy)
+    return FundProjection(
+        years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding, factor, payment_share, share
+    )
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _reviewed_rate(rate, months, outgo, deficit, responding, low, high, target, years):  # type: ignore[no-untyped-def]
     """Rate of the next year before the legal limit, from last year's rate and state of the fund; all scalars."""
-    if low <= months <= high:
+    if low <= months <= high or responding <= 0.0:
         return rate
     wanted = rate * (1.0 + (deficit + (target - months) * outgo / 12.0 / years) / responding)
     wanted = np.ceil(wanted / 1e-4 - 1e-9) * 1e-4
-    return max(wanted, rate) if months < low else max(0.0, min(wanted, rate))
+    # Never lowered to nothing: from a rate of zero no need could be told in proportion, and it would stay there.
+    return max(wanted, rate) if months < low else min(rate, max(wanted, 1e-4))
 
 
 @numba.njit(cache=True, error_model="numpy")

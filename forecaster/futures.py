@@ -13,8 +13,11 @@ import numpy as np
 
 from forecaster.basis import Basis, PaymentSizes
 from forecaster.demography.futures import simulate_population
-from forecaster.demography.tables import N_AGES, load_wpp
+from forecaster.demography.tables import N_AGES, VINTAGE, WppTables
+from forecaster.demography.vintages import load_vintage
+from forecaster.need import AGE_GROUPS, OLD_GROUPS, PROFILE_YEAR, SpendingOptions, in_age_groups, log_need
 from forecaster.observations import Observations, load_observations
+from forecaster.points import point_facts, simulate_points
 from forecaster.policy import Policy
 
 Array = np.ndarray
@@ -23,14 +26,8 @@ Posterior = Mapping[str, Array]
 # Persistence of the slowly moving means of growth and inflation, and of the drifts of base and spending.
 MEAN_PERSISTENCE = 0.95
 DRIFT_PERSISTENCE = 0.90
-# Yearly fading of the tilt of the age profile after the last year of evidence: a half-life of ten years, assumed.
-TILT_PERSISTENCE = 0.933
 # Announced average number of dependants at which the contribution base is measured (the value of 2020).
 REFERENCE_DEPENDANTS = 0.58
-# First ages of the five-year groups of the cost profile; the last is open.
-AGE_GROUPS = np.arange(0, 90, 5)
-OLD_GROUPS = AGE_GROUPS >= 65
-PROFILE_YEAR = 2014
 # Year to whose prices the payment sizes belong.
 SIZE_YEAR = 2015
 # First whole year of the thresholds under which the fund model measures the supplementary base.
@@ -49,6 +46,8 @@ ASSUMPTIONS = (
     "Cost by age: five age bands of 2014 and three of 2010, both sexes alike; no finer table was found.",
     "Payment sizes of supplementary items: lognormal, fitted to three official effects; no splitting of payments.",
     "Outlay of 2026 follows the global budget agreed for 2026; later budgets follow the model, not a negotiation.",
+    "Points of providers beyond need: from two intervals of published points; their part of the budget from the two "
+    "published costs of a guarantee.",
     "No government money beyond the law after 2023-24, although such money has been paid before.",
 )
 
@@ -80,14 +79,14 @@ class MacroSteps:
         return MacroSteps(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
 
 
-def macro_steps(place: str) -> MacroSteps:
-    """Yearly changes from the IMF's World Economic Outlook of October 2025 and the UN's population."""
+def macro_steps(place: str, vintage: str = VINTAGE) -> MacroSteps:
+    """Yearly changes from the IMF's World Economic Outlook of October 2025 and a revision of the UN's population."""
     table = load_observations(place).table
     rows = table[table["source"] == "TW-S109"]
     imf = rows.pivot_table(index="year", columns="series", values="value")
     actual = rows[(rows["series"] == "gdp_nominal") & (rows["quality"] != "P")]["year"].max()
     years = np.asarray(imf.index[1:], dtype=int)
-    wpp = load_wpp(place)
+    wpp = load_vintage(place, vintage)
     people = wpp.population_1july.sum(axis=1)[np.searchsorted(wpp.years, np.append(years[0] - 1, years))]
     nominal = np.log(imf["gdp_nominal"]).diff().to_numpy()[1:]
     real = np.log1p(imf["gdp_real_growth"].to_numpy()[1:])
@@ -109,11 +108,6 @@ def tobacco_surcharge(observed: Observations, years: Array, last_year: int) -> A
     return np.where(years >= 2013, np.interp(years, list(known), list(known.values())), 0.0)
 
 
-def in_age_groups(by_age: Array) -> Array:
-    """Persons by single age 0..100 summed into the profile's age groups, along the last axis."""
-    return np.add.reduceat(by_age, AGE_GROUPS, axis=-1)
-
-
 def growth_surprise(growth: Array) -> Array:
     """Growth less the mean of the five years before (fewer at the start, 0 in the first), along the first axis."""
     result = np.zeros_like(growth)
@@ -132,6 +126,8 @@ def simulate_basis(
     seed: int,
     label: str,
     last_year: int | None = None,
+    vintage: str = VINTAGE,
+    options: SpendingOptions = SpendingOptions(),  # noqa: B008  frozen
 ) -> Basis:
     """Carry the posterior draws of all blocks forward to a basis for the engine.
 
@@ -147,16 +143,20 @@ def simulate_basis(
         Last projected year.
     last_year
         Valuation date of the fit where it is not the latest: the economy is known up to that year and the population
-        up to the year before.
+        up to the year before, or the last estimate of the revision if that is earlier.
+    vintage
+        Revision of the UN's population that the demographic blocks were fitted to.
+    options
+        Readings of ageing other than the fit's own.
     """
     posterior = {name: np.asarray(value, dtype=float) for name, value in posterior.items()}
-    macro = macro_steps(place)
+    macro, wpp = macro_steps(place, vintage), load_vintage(place, vintage)
     last_seen = int(macro.years[macro.observed][-1])
     if last_year is not None:
         last_seen = min(last_seen, last_year)
     years = np.arange(first_year, horizon + 1)
     ahead = np.arange(last_seen + 1, horizon + 1)
-    people = _people(posterior, place, last_seen, horizon, seed)
+    people = _people(posterior, wpp, last_seen, horizon, seed)
     workers = np.diff(np.log(people["working_age"]), axis=0)
     heads = np.diff(np.log(people["total"]), axis=0)
     growth, price = _economy(posterior, macro, last_seen, ahead, seed)
@@ -164,7 +164,15 @@ def simulate_basis(
     seen = macro.years <= last_seen
     past = np.broadcast_to(macro.per_worker[seen][-5:, None], (5, growth.shape[1]))
     surprise = growth_surprise(np.concatenate([past, growth]))[5:]
-    need = _log_need(posterior, people["groups"], last_seen, first_year)
+    need = log_need(
+        posterior["fund_log_profile"].T,
+        posterior["fund_tilt"],
+        people,
+        wpp,
+        last_seen=last_seen,
+        first_year=first_year,
+        options=options,
+    )
     use = ahead >= first_year
     outlay, base = _cost_and_base(
         posterior,
@@ -193,6 +201,11 @@ def simulate_basis(
     earned = np.clip(_stream(seed, "yield").normal(*YIELD, n_draws), 0.0, None)
     total = people["total"][1:][use]
     measured = np.maximum(years, MEASURED_YEAR)
+    points = None
+    if last_year is None:  # an earlier valuation knew no point values
+        facts = point_facts(load_observations(place))
+        past = _past_need(posterior, wpp, np.append(facts.years, facts.anchor))
+        points = simulate_points(facts, past, need[1:][use], years, outlay, _stream(seed, "points"))
     return Basis(
         label=label,
         money=law.scheme.money,
@@ -222,7 +235,8 @@ def simulate_basis(
             "need_index": np.exp(need[1:][use] - need[1:][use][0]),
             "gdp_nominal": gdp,
         },
-        assumptions=ASSUMPTIONS,
+        assumptions=(*ASSUMPTIONS, *options.words),
+        points=points,
     )
 
 
@@ -230,9 +244,11 @@ def _stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def _people(posterior: Posterior, place: str, last_seen: int, horizon: int, seed: int) -> dict[str, Array]:
-    """Persons on 1 July from the last published year of the economy on: total, 20-64, 65 and over, by age group."""
-    wpp = load_wpp(place)
+def _people(posterior: Posterior, wpp: WppTables, last_seen: int, horizon: int, seed: int) -> dict[str, Array]:
+    """People from the last published year of the economy on.
+
+    Persons on 1 July in all, 20-64, 65 and over and by age group; deaths of the year and life expectancy of both sexes.
+    """
     start_year = min(last_seen, wpp.last_estimate_year + 1)
     weights = np.zeros((2 + len(AGE_GROUPS), 2, N_AGES))
     weights[0, :, 20:65] = 1.0
@@ -240,8 +256,16 @@ def _people(posterior: Posterior, place: str, last_seen: int, horizon: int, seed
     group = np.searchsorted(AGE_GROUPS, np.arange(N_AGES), side="right") - 1
     weights[2 + group, :, np.arange(N_AGES)] = 1.0
     futures = simulate_population(posterior, wpp, start_year, horizon, seed, weights=weights)
-    people = futures.collapsed[:, last_seen - int(futures.years[0]) :]
-    return {"total": people[2:].sum(axis=0), "working_age": people[0], "old": people[1], "groups": people[2:]}
+    seen = last_seen - int(futures.years[0])
+    people = futures.collapsed[:, seen:]
+    return {
+        "total": people[2:].sum(axis=0),
+        "working_age": people[0],
+        "old": people[1],
+        "groups": people[2:],
+        "deaths": futures.deaths[seen:],
+        "e0": futures.e0.mean(axis=0)[seen:],
+    }
 
 
 def _economy(posterior: Posterior, macro: MacroSteps, last_seen: int, ahead: Array, seed: int) -> tuple[Array, Array]:
@@ -265,19 +289,17 @@ def _economy(posterior: Posterior, macro: MacroSteps, last_seen: int, ahead: Arr
             gap = phi * gap + shock[t]
             path[t] = mean + gap
         paths[name], shocks[name] = path, shock
+    if "economy_rebound" in posterior:
+        paths["growth"][0] += posterior["economy_rebound"]
     return paths["growth"], paths["inflation"]
 
 
-def _log_need(posterior: Posterior, groups: Array, last_seen: int, first_year: int) -> Array:
-    """Log of the age-weighted need, ``(year from last_seen, draw)``; the tilt fades after the first year."""
-    tilt = np.empty((groups.shape[1], groups.shape[2]))
-    total, step = posterior["fund_tilt"] * (last_seen - PROFILE_YEAR), posterior["fund_tilt"]
-    for t in range(len(tilt)):
-        tilt[t] = total
-        step = step * (TILT_PERSISTENCE if last_seen + t >= first_year else 1.0)
-        total = total + step
+def _past_need(posterior: Posterior, wpp: WppTables, years: Array) -> Array:
+    """Log of the age-weighted need of the UN's population in some years to the last published one, ``(year, draw)``."""
+    groups = in_age_groups(wpp.population_1july[np.searchsorted(wpp.years, years)].sum(axis=1))
+    tilt = posterior["fund_tilt"][None, None, :] * (years - PROFILE_YEAR)[None, :, None]
     cost = np.exp(posterior["fund_log_profile"].T[:, None, :] + tilt * OLD_GROUPS[:, None, None])
-    return np.log(np.einsum("gtd,gtd->td", groups, cost))
+    return np.log(np.einsum("tg,gtd->td", groups, cost))
 
 
 def _cost_and_base(

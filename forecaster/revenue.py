@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numba
 import numpy as np
-from scipy.special import ndtr
 
 from forecaster.basis import Basis, PaymentSizes
 from forecaster.errors import ForecasterError
+from forecaster.normal import normal
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import PAYERS
 
 Array = np.ndarray
+# Levers of the supplementary premium whose gain is an official estimate, TWD bn a year.
+ESTIMATED_GAINS = ("supplementary_settlement_yield", "supplementary_bonus_yield")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     if basis.supplementary_base:
         supplementary_rate = policy.path("supplementary_premium_rate", basis.years)
         charged = {payer: _charged_base(basis, policy, payer) for payer in charged}
-        charged["insured"] = charged["insured"] * settlement_factor(basis, policy)
+        charged["insured"] = charged["insured"] * estimated_factor(basis, policy)
     return PremiumTerms(
         rate=policy.path("general_premium_rate", basis.years),
         weights={payer: _mixed(weights[payer], basis.category_mix) for payer in PAYERS},
@@ -109,12 +111,13 @@ def grading_factor(basis: Basis, policy: Policy) -> Array:
     return (1.0 + worth / premium * (tail(before) - tail(now)) / (tail(low) - tail(high)))[:, None]
 
 
-def settlement_factor(basis: Basis, policy: Policy) -> Array:
-    """What yearly settlement makes of the insured's supplementary base, from its gain at the first year's level."""
-    if not policy.has("supplementary_settlement_yield"):
-        return np.ones((1, 1))
-    gain = policy.path("supplementary_settlement_yield", basis.years)
+def estimated_factor(basis: Basis, policy: Policy) -> Array:
+    """What levers known only by their official gain make of the insured's supplementary base, ``(year or 1, 1)``.
+
+    Yearly settlement and another threshold for bonuses; their gains hold at the first projected year's level.
+    """
     items = tuple(k for k in basis.supplementary_base if policy.scheme.supplementary_items[k].payer == "insured")
+    gain = sum((policy.path(name, basis.years) for name in ESTIMATED_GAINS if policy.has(name)), np.zeros(1))
     if not gain.any() or not items:
         return np.ones((1, 1))
     rate = policy.reform(Reform()).path("supplementary_premium_rate", basis.years)[0]
@@ -190,46 +193,97 @@ def payer_weights(
 
 
 def _charged_base(basis: Basis, policy: Policy, payer: str) -> Array:
-    """Base that one payer's supplementary premium is charged on, under the policy's thresholds and ceiling."""
+    """Base that one payer's supplementary premium is charged on, under the policy's thresholds and ceiling.
+
+    Kept with the basis until the next thresholds, ceiling or splitting: they stand still while a rate is moved.
+    """
     items = tuple(k for k in basis.supplementary_base if policy.scheme.supplementary_items[k].payer == payer)
-    total = basis.supplementary_sum(items)
-    ceiling = policy.path("supplementary_ceiling", basis.years)
+    now, by_law = _charging(basis, policy), _charging(basis, policy.reform(Reform()), policy)
+    by_law = replace(by_law, ceiling=basis.law_ceiling)
     # Items of the same payment sizes and thresholds respond alike, so their bases move together.
     alike: dict[tuple[int, bytes, bytes], list[str]] = {}
     for item in (i for i in items if i in basis.payment_sizes):
         threshold, law = policy.path(f"supplementary_threshold.{item}", basis.years), basis.law_thresholds[item]
-        if (threshold != law).any() or (ceiling != basis.law_ceiling).any():
+        if (threshold != law).any() or now.token != by_law.token:
             alike.setdefault((id(basis.payment_sizes[item]), threshold.tobytes(), law.tobytes()), []).append(item)
-    excess: dict[int, Array] = {}
-    for (sizes, _, _), group in alike.items():
-        if sizes not in excess:
-            excess[sizes] = _excess(basis, basis.payment_sizes[group[0]], ceiling)
-        threshold = policy.path(f"supplementary_threshold.{group[0]}", basis.years)
-        above, before = _above(basis, group[0], threshold)
-        total = _responding(total, basis.supplementary_sum(tuple(group)), above, excess[sizes], before)
-    return total
+
+    def responded() -> Array:
+        total = basis.supplementary_sum(items)
+        for group in alike.values():
+            threshold = policy.path(f"supplementary_threshold.{group[0]}", basis.years)
+            sizes, law = basis.payment_sizes[group[0]], basis.law_thresholds[group[0]]
+            share = _charged_now(basis, group[0], threshold, now)
+            key = ("charged by law", id(sizes), law.tobytes(), by_law.token)
+            before = basis.kept(key, lambda: _charged_now(basis, group[0], law, by_law))  # noqa: B023  # called here
+            total = _responding(total, basis.supplementary_sum(tuple(group)), share, before)
+        return total
+
+    token = (tuple((*key[1:], *group) for key, group in alike.items()), now.token, by_law.token)
+    return basis.kept_last(("charged base", payer), token, responded)
 
 
-def _above(basis: Basis, item: str, threshold: Array) -> tuple[Array, Array]:
-    """Share of an item's value at or above a threshold, and the share charged by law, which is kept with the basis."""
+@dataclass(frozen=True)
+class _Charging:
+    """Ceiling of one payment, share of payments split that could be, up to which multiple; all ``(year,)``."""
+
+    ceiling: Array
+    split: Array
+    reach: Array
+
+    @property
+    def token(self) -> tuple[bytes, ...]:
+        return self.ceiling.tobytes(), self.split.tobytes(), self.reach.tobytes()
+
+
+def _charging(basis: Basis, policy: Policy, behaviour: Policy | None = None) -> _Charging:
+    """How payments are charged under a policy, split as in ``behaviour``, by default the policy itself.
+
+    Of a payment that reaches the threshold *x* but not *k x*, with elasticity *e* and supplementary rate *q*, the
+    share :math:`1 - (1 - q)^e` is split into payments below *x*, on which nothing is charged.
+    """
+    years = basis.years
+    ceiling, nothing = policy.path("supplementary_ceiling", years), np.zeros(len(years))
+    behaviour = behaviour or policy
+    if not behaviour.has("supplementary_splitting_elasticity"):
+        return _Charging(ceiling, nothing, nothing)
+    elasticity = behaviour.path("supplementary_splitting_elasticity", years)
+    reach = behaviour.path("supplementary_splitting_reach", years)
+    rate = policy.path("supplementary_premium_rate", years)
+    return _Charging(ceiling, 1.0 - (1.0 - rate) ** elasticity, reach)
+
+
+def _charged_now(basis: Basis, item: str, threshold: Array, charging: _Charging) -> Array:
+    """Share of an item's value that is charged: at or above the threshold, not split, up to the ceiling."""
+    sizes = basis.payment_sizes[item]
+    above = _above(basis, item, threshold)
+    excess = _excess(basis, sizes, charging.ceiling)
+    if not charging.split.any():
+        return above - excess
+    beyond = _value_above(_log_index(basis), sizes.median, sizes.spread, threshold * charging.reach)
+    return above - charging.split[:, None] * (above - beyond) - excess
+
+
+def _above(basis: Basis, item: str, threshold: Array) -> Array:
+    """Share of an item's value at or above a threshold; the law's own and the last other one are kept."""
     sizes, law = basis.payment_sizes[item], basis.law_thresholds[item]
-    key = (id(sizes), law.tobytes())
-    by_law = basis.kept(("above", *key), lambda: _value_above(_log_index(basis), sizes.median, sizes.spread, law))
-    before = basis.kept(("charged", *key), lambda: by_law - _excess(basis, sizes, basis.law_ceiling))
+
+    def above() -> Array:
+        return _value_above(_log_index(basis), sizes.median, sizes.spread, threshold)
+
     if np.array_equal(threshold, law):
-        return by_law, before
-    return _value_above(_log_index(basis), sizes.median, sizes.spread, threshold), before
+        return basis.kept(("above", id(sizes), law.tobytes()), above)
+    return basis.kept_last(("above", item), threshold.tobytes(), above)
 
 
 def _excess(basis: Basis, sizes: PaymentSizes, ceiling: Array) -> Array:
-    """Share of value over a ceiling; the law's own is kept with the basis."""
+    """Share of value over a ceiling; the law's own and the last other one are kept with the basis."""
 
-    def over(at: Array) -> Array:
-        return _excess_above(basis.payment_size_index, _log_index(basis), sizes.median, sizes.spread, at)
+    def over() -> Array:
+        return _excess_above(basis.payment_size_index, _log_index(basis), sizes.median, sizes.spread, ceiling)
 
     if np.array_equal(ceiling, basis.law_ceiling):
-        return basis.kept(("excess", id(sizes)), lambda: over(basis.law_ceiling))
-    return over(ceiling)
+        return basis.kept(("excess", id(sizes)), over)
+    return basis.kept_last(("other excess", id(sizes)), ceiling.tobytes(), over)
 
 
 def _log_index(basis: Basis) -> Array:
@@ -260,25 +314,9 @@ def charged_share(sizes: PaymentSizes, index: Array, threshold: Array, ceiling: 
     return above - _excess_above(index, log_index, sizes.median, sizes.spread, ceiling)
 
 
-# The normal distribution function and its density on a grid: the kernels expand the function around the nearest point,
-# where SciPy's would take most of a lever's time. The error is under 1e-12, in the lower tail relative to the value.
-_LOWEST, _HIGHEST, _PER_UNIT = -20.0, 8.5, 128
-_GRID = np.arange(_LOWEST, _HIGHEST + 1.0 / _PER_UNIT, 1.0 / _PER_UNIT)
-_NORMAL = ndtr(_GRID)
-_DENSITY = np.exp(-0.5 * _GRID**2) / np.sqrt(2.0 * np.pi)
 # Where the law charges less of the payments than this, an item's base says nothing about the rest of them: the response
 # to another threshold is then measured against this share, lest a vanishing one blow it up.
 LEAST_CHARGED = 0.01
-
-
-@numba.njit(cache=True, inline="always")
-def _normal(z):  # type: ignore[no-untyped-def]
-    x = min(max(z, _LOWEST), _HIGHEST)
-    i = int((x - _LOWEST) * _PER_UNIT + 0.5)
-    a = _LOWEST + i / _PER_UNIT
-    h = x - a
-    series = 1.0 - h * (a / 2.0 - h * ((a * a - 1.0) / 6.0 - h * a * (a * a - 3.0) / 24.0))
-    return _NORMAL[i] + _DENSITY[i] * h * series
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -290,7 +328,7 @@ def _value_above(log_index, median, spread, size):  # type: ignore[no-untyped-de
         # A threshold of zero charges everything; the floor keeps its logarithm finite and changes nothing.
         log_size = np.log(max(size[t], 1e-3))
         for d in range(log_index.shape[1]):
-            result[t, d] = _normal((log_median[d] + log_index[t, d] - log_size) * scale[d])
+            result[t, d] = normal((log_median[d] + log_index[t, d] - log_size) * scale[d])
     return result
 
 
@@ -303,17 +341,17 @@ def _excess_above(index, log_index, median, spread, size):  # type: ignore[no-un
         log_size = np.log(size[t])
         for d in range(index.shape[1]):
             z = (log_median[d] + log_index[t, d] - log_size) * scale[d]
-            counted = size[t] * per_unit[d] / index[t, d] * _normal(z - spread[d])
-            result[t, d] = _normal(z) - counted
+            counted = size[t] * per_unit[d] / index[t, d] * normal(z - spread[d])
+            result[t, d] = normal(z) - counted
     return result
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _responding(total, base, above, excess, before):  # type: ignore[no-untyped-def]
+def _responding(total, base, share, before):  # type: ignore[no-untyped-def]
     """Total with some items' base grown from the share charged before to that charged now, ``(year, draw)``."""
     result = np.empty(total.shape)
     for t in range(total.shape[0]):
         for d in range(total.shape[1]):
-            grown = (above[t, d] - excess[t, d] - before[t, d]) / max(before[t, d], LEAST_CHARGED)
+            grown = (share[t, d] - before[t, d]) / max(before[t, d], LEAST_CHARGED)
             result[t, d] = total[t, d] + base[t, d] * grown
     return result

@@ -10,8 +10,8 @@ that keeps to the band mechanically; all its figures are parameters of the schem
 
 with months *m*, outgo *C*, the year's deficit *D* before yield and injections, the income *R* that moves in proportion
 to the rate, the target :math:`m^*` and *n* years to return to it. Below the band the rate is never lowered, above it
-never raised; it is rounded up to a hundredth of a percent and held within the law's limit. The supplementary rate moves
-with it (Art. 33).
+never raised; it is rounded up to a hundredth of a percent, which is also the least, and held within the law's limit.
+The supplementary rate moves with it (Art. 33).
 """
 
 from __future__ import annotations
@@ -49,6 +49,19 @@ class Review:
     target: Array
     years: Array
     limit: float
+
+
+def overridden_rates(policy: Policy, years: Array) -> tuple[str, ...]:
+    """Dated rates of the policy that count for nothing because the yearly review sets them, told in words."""
+    review = yearly_review(policy, years)
+    told = []
+    for name in ("general_premium_rate", "supplementary_premium_rate") if review.on.any() else ():
+        own = {change.start for change in policy.change.changes if change.name == name}
+        own |= {start for start, _ in policy.scheme.parameter(name).in_force()}
+        for start, value in policy.dated(name):
+            if start in own and start.year in years[review.on]:
+                told.append(f"{name}={value:g}@{start} counts for nothing: the yearly review sets the rate")
+    return tuple(told)
 
 
 def yearly_review(policy: Policy, years: Array) -> Review:

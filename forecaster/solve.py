@@ -150,6 +150,26 @@ def required_value(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Requ
     return _Search(basis, policy, lever, goal).answer()
 
 
+def required_by_draw(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Array:
+    """Value of a lever that each draw by itself needs to meet the goal, shape ``(draw,)``, in the lever's unit.
+
+    Each reserve is followed along a straight line through two projections, as an answer's exact value is, and the
+    values may lie beyond the lever's bounds. ``goal.probability`` plays no part.
+
+    Raises
+    ------
+    ForecasterError
+        When the reserve does not follow the lever in a straight line, or as :func:`required_value`.
+    """
+    search = _Search(basis, policy, lever, goal)
+    if not search.straight:
+        raise ForecasterError(
+            f"{lever}: the reserve does not follow it in a straight line, so that no draw's own value can be told; "
+            "choose a rate or an amount of money"
+        )
+    return search.each_on_a_line(*search.line)
+
+
 @dataclass
 class _Search:
     """One question to the solver; values are held as effort, of which more always raises the reserve."""
@@ -210,9 +230,13 @@ class _Search:
 
     def on_a_line(self, near: tuple[float, Array], far: tuple[float, Array]) -> float:
         """Value needed in the wanted share of draws if each reserve lies on the line through two known ones."""
+        return self.sign * enough_for(self.sign * self.each_on_a_line(near, far), self.goal.probability)
+
+    def each_on_a_line(self, near: tuple[float, Array], far: tuple[float, Array]) -> Array:
+        """Value that each draw needs if its reserve lies on the line through two known ones, ``(draw,)``."""
         effort = self.sign * near[0], self.sign * far[0]
         need = needed((far[1] - near[1]) / (effort[1] - effort[0]), near[1])
-        return self.sign * (effort[0] + enough_for(need, self.goal.probability))
+        return self.sign * (effort[0] + need)
 
     def answer(self) -> Required:
         """The least effort that is enough, searched from where the straight line points."""

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecaster.basis import Basis
+from forecaster.cli.project import questions_of
 from forecaster.engine import project
+from forecaster.export import run_scenarios
 from forecaster.policy import Policy, Reform
+from forecaster.rules import overridden_rates
 from forecaster.schemes import load_scheme
 from forecaster.solvency import limit_binds, pay_as_you_go_rate
 from funds import random_basis
@@ -173,3 +176,44 @@ def test_a_reviewed_rate_stays_within_the_law(target: float, seed: int) -> None:
     result = project(random_basis(50, 15, seed=seed), under(REVIEW, f"review_target_months={target}@2026-01-01"))
     assert ((result.premiums.rate >= 0.0) & (result.premiums.rate <= 0.06 + 1e-12)).all()
     assert np.allclose(result.premiums.rate * 1e4, np.round(result.premiums.rate * 1e4), atol=1e-6)
+
+
+def test_dated_rates_that_a_review_overrides_are_told() -> None:
+    years = np.arange(2026, 2032)
+    early, late = "general_premium_rate=0.053@2026-07-01", "general_premium_rate=0.0557@2028-01-01"
+    own = "supplementary_premium_rate=0.03@2029-01-01"
+    off = "yearly_review=off@2030-01-01", "general_premium_rate=0.055@2030-01-01"
+    assert overridden_rates(under(early, late, own), years) == ()
+    assert overridden_rates(under("yearly_review=on@2027-01-01"), years) == ()
+    found = overridden_rates(under("yearly_review=on@2027-01-01", early, late, own, *off), years)
+    assert found == (
+        "general_premium_rate=0.0557@2028-01-01 counts for nothing: the yearly review sets the rate",
+        "supplementary_premium_rate=0.03@2029-01-01 counts for nothing: the yearly review sets the rate",
+    )
+    # And it is so: without them every account is the same.
+    basis = random_basis(20, 6)
+    with_them, without = (
+        project(basis, under("yearly_review=on@2027-01-01", early, *more, *off)) for more in ((late, own), ())
+    )
+    assert np.array_equal(with_them.closing[:4], without.closing[:4])
+
+
+def test_no_rate_is_asked_for_where_a_review_sets_it() -> None:
+    asked = questions_of(run_scenarios(random_basis(20, 12), LAW, under("yearly_review=on@2027-01-01")))
+    assert {question.scenario for question in asked} == {"baseline"}
+    asked = questions_of(run_scenarios(random_basis(20, 12), LAW, under("yearly_review=on@2029-01-01")))
+    assert {question.scenario for question in asked} == {"baseline", "reform"}
+
+
+def test_a_rate_that_a_rich_fund_lowered_can_rise_again() -> None:
+    # 5,000 bn are years of outgo: the rate falls to the least step at once; when 600 a year have eaten them it is
+    # raised from there as far as the law allows.
+    basis = plain_basis([600.0] * 14, 5000.0)
+    result = project(basis, under(NO_FLOOR, REVIEW))
+    assert np.isfinite(result.closing).all()
+    assert result.premiums.rate[1, 0] == pytest.approx(1e-4)
+    assert result.premiums.rate[-1, 0] == pytest.approx(0.06)
+    # A law without premiums has nothing to review.
+    none = project(basis, under(NO_FLOOR, REVIEW, "general_premium_rate=0@2026-01-01"))
+    assert (none.premiums.rate == 0.0).all()
+    assert np.isfinite(none.closing).all()

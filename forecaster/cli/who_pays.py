@@ -1,0 +1,208 @@
+"""``forecaster who-pays``: premiums and public money by payer, category, income group and birth cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecaster.cli.shared import (
+    LAST_HORIZON,
+    Draws,
+    Fits,
+    Json,
+    ReformName,
+    SchemeName,
+    Settings,
+    console,
+    default_start,
+    error_console,
+    print_json,
+    read_given,
+    read_law,
+    read_reform,
+    refuse_idle,
+)
+from forecaster.errors import ForecasterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from forecaster.export import Scenario
+    from forecaster.who_pays import Incidence
+
+FIRST_BIRTH, BIRTH_STEP = 1940, 10
+PAYING = ("insured", "employers", "government")
+
+
+def who_pays(
+    scheme: SchemeName,
+    year: Annotated[
+        int | None, typer.Option("--year", help="Year of the yearly tables; the second projected one when left out.")
+    ] = None,
+    horizon: Annotated[
+        int, typer.Option("--horizon", max=LAST_HORIZON, help="Last year of the remaining lifetimes.")
+    ] = LAST_HORIZON,
+    discount: Annotated[
+        float,
+        typer.Option(
+            "--discount", min=-0.1, max=0.2, help="Yearly discount of lifetimes beyond growth of GDP per head."
+        ),
+    ] = 0.0,
+    settings: Settings = None,
+    reform: ReformName = None,
+    draws: Draws = None,
+    fits: Fits = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    json_: Json = False,
+) -> None:
+    """Show who pays, under the law and under a reform: payers, categories, income groups, birth cohorts.
+
+    Example: forecaster who-pays tw_nhi_2g --set grading_ceiling=500000@2027-01-01
+    """
+    from forecaster.export import check_target, run_scenarios, write_folder
+    from forecaster.manifest import run_manifest
+    from forecaster.policy import Policy
+    from forecaster.who_pays import incidence_of
+
+    if out is not None:
+        check_target(out, force=force)
+    law = read_law(scheme)
+    incidence = incidence_of(law.pool)
+    changes = read_reform(settings, reform)
+    Policy(law, changes)
+    with error_console().status("drawing the basis ..."):
+        given = read_given(law, None, horizon, draws, fits)
+        reformed = given.reformed(changes)
+        refuse_idle(given.basis, given.law, reformed)
+        scenarios = run_scenarios(given.basis, given.law, reformed)
+        shown = default_start(given.basis).year if year is None else year
+        if not given.basis.years[0] <= shown <= given.basis.years[-1]:
+            allowed = f"{given.basis.years[0]} to {given.basis.years[-1]}"
+            raise ForecasterError(f"--year {shown}: the basis covers {allowed}")
+        tables = tables_of(scenarios, shown, incidence, discount)
+        manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
+        if out is not None:
+            write_folder(out, _files(tables, manifest, incidence), force=force)
+    if json_:
+        rows = {name: table.to_dict("records") for name, table in tables.items()}
+        print_json({"scheme": law.id, "basis": given.basis.label, "year": shown, **rows, "notes": incidence.notes})
+        return
+    _print(tables, scenarios, shown, law.money, incidence)
+    if out is not None:
+        console().print(f"Tables written to {out}", soft_wrap=True)
+
+
+def tables_of(
+    scenarios: tuple[Scenario, ...], year: int, incidence: Incidence, discount: float
+) -> dict[str, pd.DataFrame]:
+    """Tables by name, long, one row a scenario and thing; money nominal, lifetimes in thousands of the first year."""
+    import numpy as np
+    import pandas as pd
+
+    from forecaster.who_pays import birth_cohorts, by_category, income_groups
+
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in ("categories", "groups", "progressivity", "cohorts")}
+    basis = scenarios[0].basis
+    t, births = int(year - basis.years[0]), range(FIRST_BIRTH, int(basis.years[0]) + 1, BIRTH_STEP)
+    place = scenarios[0].policy.scheme.place
+    for scenario in scenarios:
+        policy, result = scenario.policy, scenario.projection
+        rows = [(c, p, amount[t].mean()) for (c, p), amount in by_category(result, policy).items() if amount.any()]
+        paid = result.by_payer()
+        general = {
+            payer: sum(mean for _, p, mean in rows if p == payer) for payer in ("insured", "employers", "government")
+        }
+        rows += [("other than general premium", payer, paid[payer][t].mean() - general[payer]) for payer in general]
+        rows += [
+            ("other than general premium", name, paid[name][t].mean()) for name in ("earmarked_and_other", "investment")
+        ]
+        found["categories"].append(pd.DataFrame(rows, columns=["category", "payer", "mean"]))
+        groups = income_groups(basis, policy, result, year, incidence)
+        found["groups"].append(groups.table())
+        found["progressivity"].append(pd.DataFrame(list(groups.progressivity().items()), columns=["measure", "index"]))
+        cohorts = birth_cohorts(basis, result, incidence, births, place, discount)
+        lines = {**cohorts.payments, "benefits": cohorts.benefits, "net": cohorts.net}
+        for line, values in lines.items():
+            low, high = np.quantile(values, (0.1, 0.9), axis=1) / 1e3
+            part = {"born": cohorts.births, "line": line, "mean": values.mean(axis=1) / 1e3, "q10": low, "q90": high}
+            found["cohorts"].append(pd.DataFrame(part).assign(scenario=scenario.name))
+        for name in ("categories", "groups", "progressivity"):
+            found[name][-1] = found[name][-1].assign(scenario=scenario.name)
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+
+
+def _files(tables: dict[str, pd.DataFrame], manifest: dict[str, Any], incidence: Incidence) -> dict[str, bytes]:
+    from forecaster import export
+    from forecaster.manifest import manifest_bytes
+
+    warnings = (manifest["backtest"] or {}).get("warnings", [])
+    files = export.table_files(tables, manifest["run_hash"], warnings)
+    files["README.txt"] = ("\n".join(_notes(incidence)) + "\n").encode()
+    hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
+    files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
+    return files
+
+
+def _notes(incidence: Incidence) -> list[str]:
+    return [
+        "Categories: general premium in the year, mean over draws; a category whose employer is the state has it as "
+        "government. Other than general premium: supplementary premium, government top-up and injection.",
+        "Income groups: fifths of the charged heads by income, TWD a month. Kakwani's index is above zero where those "
+        "who are better off pay more than in proportion to income.",
+        "Birth cohorts: remaining lifetime from the first projected year through the horizon, per person alive in it, "
+        "thousands of TWD, each year's money carried back by the growth of GDP per head.",
+        *incidence.notes,
+    ]
+
+
+def _print(
+    tables: dict[str, pd.DataFrame], scenarios: tuple[Scenario, ...], year: int, money: str, incidence: Incidence
+) -> None:
+    screen = console()
+    titles = {"baseline": "the law", "reform": "the reform"}
+    for scenario in scenarios:
+        mine = {name: table[table["scenario"] == scenario.name] for name, table in tables.items()}
+        screen.print(f"\nUnder {titles[scenario.name]}", style="bold")
+        labels = {name: category.label for name, category in scenario.policy.scheme.categories.items()}
+        paying = mine["categories"][mine["categories"]["payer"].isin(PAYING)]
+        wide = paying.pivot_table(index="category", columns="payer", values="mean", sort=False, aggfunc="sum")
+        body = [[labels.get(name, name), *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
+        body.append(["all", *wide.sum()])
+        _table(f"Paid in {year}, {money}", ["", *wide.columns], body, 1)
+        groups = mine["groups"].drop(columns="scenario")
+        groups["own_share_of_income"] *= 100.0
+        names = [name.replace("_", " ") for name in groups.columns]
+        names[-1] = "own, % of income"
+        _table(f"Income groups in {year}, TWD a month per head", names, groups.to_numpy().tolist(), 1)
+        indices = ", ".join(f"{row.measure} {row.index:+.3f}" for row in mine["progressivity"].itertuples(index=False))
+        screen.print(f"Gini of income, and Kakwani's index of payments: {indices}", soft_wrap=True)
+        lives = mine["cohorts"].pivot_table(index="born", columns="line", values="mean", sort=False)
+        bands = mine["cohorts"].query("line == 'net'").set_index("born")
+        body = [
+            [str(born), *row, f"{bands.q10[born]:,.0f} to {bands.q90[born]:,.0f}"]
+            for born, row in zip(lives.index, lives.to_numpy(), strict=True)
+        ]
+        last = int(scenario.basis.years[-1])
+        _table(f"Birth cohorts through {last}, thousand TWD per person", ["born", *lives.columns, "net, 80%"], body, 0)
+    for note in _notes(incidence):
+        screen.print(f"- {note}", soft_wrap=True)
+
+
+def _table(title: str, columns: list[str], rows: list[list[Any]], digits: int) -> None:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE)
+    for i, column in enumerate(columns):
+        table.add_column(str(column), justify="left" if i == 0 else "right")
+    for row in rows:
+        cells = [f"{cell:,.{digits}f}" if isinstance(cell, float) and cell == cell else cell for cell in row]
+        table.add_row(*(cell if isinstance(cell, str) else "" for cell in cells))
+    screen = console()
+    screen.print(f"\n{title}", style="bold")
+    screen.print(table)

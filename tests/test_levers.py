@@ -1,0 +1,322 @@
+"""Splitting of payments, co-payments, a guaranteed value of points, and what the government pays late: by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from forecaster.attribution import idle_levers, spending_growth
+from forecaster.basis import Basis, PaymentSizes, Points, read_basis
+from forecaster.engine import project
+from forecaster.errors import FaultyInput, ForecasterError
+from forecaster.export import Scenario, line_values
+from forecaster.observations import load_observations
+from forecaster.points import drift_beyond_need, point_facts, simulate_points
+from forecaster.policy import Policy, Reform
+from forecaster.revenue import premium_terms
+from forecaster.schemes import load_scheme
+from forecaster.solve import Goal, required_value
+from funds import random_basis
+
+LAW = Policy(load_scheme("tw_nhi_2g"))
+
+
+def under(*texts: str) -> Policy:
+    return LAW.reform(Reform.parse(texts))
+
+
+def fund(outlay: float = 1000.0, n_years: int = 3, points: Points | None = None) -> Basis:
+    """One draw from 2026 on: dividends of 100 bn charged at 20,000 or more, median 40,000, spread 1."""
+    shape = (n_years, 1)
+    return Basis(
+        label="by hand",
+        years=np.arange(2026, 2026 + n_years),
+        opening_reserve=np.array([100.0]),
+        general_base=np.full(shape, 10000.0),
+        category_mix=np.ones((1, 1)),
+        categories=("c12",),
+        reference_dependants=0.56,
+        supplementary_base={"dividends": np.full(shape, 100.0)},
+        other_income={"other": np.zeros(shape)},
+        outlay=np.full(shape, outlay),
+        investment_yield=np.zeros(shape),
+        payment_sizes={"dividends": PaymentSizes(np.array([4e4]), np.array([1.0]))},
+        payment_size_index=np.ones(shape),
+        law_thresholds={"dividends": np.full(n_years, 20000.0)},
+        law_ceiling=np.full(n_years, 1e7),
+        drivers={},
+        points=points,
+    )
+
+
+# --- splitting --------------------------------------------------------------------------------------------------------
+
+
+def above(size: float) -> float:
+    """Share of value in payments of that size or more."""
+    return float(norm.cdf(np.log(4e4) - np.log(size)))
+
+
+def test_part_of_the_payments_within_reach_of_a_threshold_is_split() -> None:
+    # At 2.11% and an elasticity of 20 the share split is 1 - 0.9789^20 = 34.7% of the payments from the threshold to
+    # twice it. The measured base of 100 already lacks what is split at 20,000.
+    split = 1.0 - (1.0 - 0.0211) ** 20.0
+    assert split == pytest.approx(0.3472, abs=1e-4)
+    over = above(1e7) - 1e7 / 4e4 * np.exp(0.5) * norm.cdf(np.log(4e4) - 1.0 - np.log(1e7))
+    before = above(2e4) - split * (above(2e4) - above(4e4)) - over
+    after = above(5e3) - split * (above(5e3) - above(1e4)) - over
+    settings_ = (
+        "supplementary_threshold.dividends=5000@2027-01-01",
+        "supplementary_splitting_elasticity=20@2026-01-01",
+    )
+    charged = premium_terms(fund(), under(*settings_)).charged["insured"][:, 0]
+    assert charged == pytest.approx([100.0, *[100.0 * after / before] * 2], rel=1e-9)
+
+
+def test_splitting_answers_to_the_rate_and_is_off_by_law() -> None:
+    basis, rate = fund(), "supplementary_premium_rate=0.04@2027-01-01"
+    law = premium_terms(basis, under(rate)).charged["insured"]
+    assert (law == 100.0).all()
+    found = premium_terms(basis, under(rate, "supplementary_splitting_elasticity=20@2026-01-01")).charged["insured"]
+    assert found[0, 0] == 100.0
+    assert (found[1:] < 99.0).all()
+    # By itself it changes nothing, since the base is measured with it.
+    alone = under("supplementary_splitting_elasticity=20@2026-01-01")
+    assert idle_levers(basis, LAW, alone) == ("supplementary_splitting_elasticity",)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    elasticity=st.floats(0.0, 200.0),
+    reach=st.floats(1.0, 12.0),
+    low=st.floats(0.0, 1e5),
+    rise=st.floats(0.0, 1e5),
+)
+def test_a_higher_threshold_never_raises_income_whatever_the_splitting(
+    elasticity: float, reach: float, low: float, rise: float
+) -> None:
+    basis = random_basis(20, 4)
+    found = [
+        premium_terms(
+            basis,
+            under(
+                f"supplementary_splitting_elasticity={elasticity:.6f}@2026-01-01",
+                f"supplementary_splitting_reach={reach:.6f}@2026-01-01",
+                f"supplementary_threshold.rent={threshold:.6f}@2027-01-01",
+            ),
+        ).charged["insured"]
+        for threshold in (low, low + rise)
+    ]
+    assert (found[1] <= found[0] * (1.0 + 1e-9)).all()
+
+
+def test_what_is_kept_for_one_policy_is_not_given_to_another() -> None:
+    basis = random_basis(30, 4)
+    texts = [
+        "supplementary_threshold.rent=5000@2027-01-01",
+        "supplementary_threshold.rent=50000@2027-01-01",
+        "supplementary_ceiling=50000000@2027-01-01",
+        "supplementary_threshold.part_time=5000@2027-01-01",
+    ]
+    fresh = [premium_terms(random_basis(30, 4), under(text)).charged["insured"] for text in texts]
+    for text, expected in [*zip(texts, fresh, strict=True), *zip(texts[::-1], fresh[::-1], strict=True)]:
+        assert np.array_equal(premium_terms(basis, under(text)).charged["insured"], expected)
+
+
+# --- co-payments ------------------------------------------------------------------------------------------------------
+
+
+def test_co_payments_lower_the_outlay_by_cost_times_rise() -> None:
+    # Ten points more at medical centres, where 12.2% of the outlay arises: 12.2 bn of 1,000; a tenth of the cost of
+    # catastrophic illness, 28% of the outlay: 28 bn.
+    outgo = project(fund(), under("copayment_share.centre=0.261@2027-01-01")).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, 987.8, 987.8])
+    outgo = project(fund(), under("copayment_catastrophic=0.1@2027-01-01")).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, 972.0, 972.0])
+
+
+def test_the_cost_shares_make_the_reform_of_2023_worth_its_official_result() -> None:
+    gains = {}
+    for level in ("district", "regional", "centre"):
+        before, after = (value for _, value in LAW.dated(f"copayment_share.{level}"))
+        gains[level] = LAW.dated(f"copayment_cost_share.{level}")[0][1] * (after - before)
+    budget = np.mean([836.433, 875.533])
+    official = float(load_observations("twn").series("revenue_effect|copayment_reform_2023")["value"].iloc[0])
+    assert budget * sum(gains.values()) == pytest.approx(official, rel=0.01)
+
+
+def test_recovered_claims_lower_the_outlay() -> None:
+    outgo = project(fund(), under("supervision_recovery=0.01@2027-01-01")).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, 990.0, 990.0])
+
+
+@pytest.mark.parametrize("gain", [7.5, 16.0])
+def test_another_threshold_for_bonuses_gains_its_estimate(gain: float) -> None:
+    law, found = project(fund(), LAW), project(fund(), under(f"supplementary_bonus_yield={gain}@2027-01-01"))
+    rise = found.income["supplementary_premium"] - law.income["supplementary_premium"]
+    assert rise[:, 0] == pytest.approx([0.0, gain, gain])
+    both = under("supplementary_bonus_yield=3@2027-01-01", "supplementary_settlement_yield=10@2027-01-01")
+    rise = project(fund(), both).income["supplementary_premium"] - law.income["supplementary_premium"]
+    assert rise[:, 0] == pytest.approx([0.0, 13.0, 13.0])
+
+
+# --- points -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_guaranteed_point_value_costs_what_the_officials_said() -> None:
+    facts = point_facts(load_observations("twn"))
+    assert (facts.anchor, facts.anchor_points, facts.anchor_budget) == pytest.approx((2024, 900.0, 784.5))
+    # A fund whose points and money are those of 2024: 0.95 costs 70.5 bn a year, 1 costs 115.5.
+    points = Points(np.full((3, 1), facts.anchor_points), np.array([0.9]))
+    basis = fund(facts.anchor_budget / 0.9, points=points)
+    law = project(basis, LAW)
+    assert law.point_value is not None
+    assert law.point_value[:, 0] == pytest.approx([0.87167] * 3, abs=1e-5)
+    for value, cost in ((0.95, 70.5), (1.0, 115.5)):
+        found = project(basis, under(f"point_value_guarantee={value}@2027-01-01"))
+        assert (found.outgo - law.outgo)[:, 0] == pytest.approx([0.0, cost, cost])
+        assert found.point_value == pytest.approx(law.point_value)
+
+
+def test_budget_growth_raises_the_value_and_lowers_the_cost_of_a_guarantee() -> None:
+    basis = fund(1000.0, points=Points(np.full((3, 1), 1000.0), np.array([0.9])))
+    growth = "budget_growth_adjustment=0.05@2027-01-01"
+    # v = 0.9 x 1.05 = 0.945 in 2027: 0.95 costs 5 bn; in 2028 it is above and costs nothing.
+    found, plain = (project(basis, under(growth, *more)) for more in (("point_value_guarantee=0.95@2027-01-01",), ()))
+    assert found.point_value[:, 0] == pytest.approx([0.9, 0.945, 0.99225])  # type: ignore[index]
+    assert (found.outgo - plain.outgo)[:, 0] == pytest.approx([0.0, 5.0, 0.0], abs=1e-9)
+
+
+def test_a_guarantee_without_points_is_refused_and_one_that_never_binds_is_idle() -> None:
+    guarantee = under("point_value_guarantee=0.5@2027-01-01")
+    with pytest.raises(ForecasterError, match=r"knows no points of providers.*use the pool's fit"):
+        project(fund(), guarantee)
+    basis = fund(points=Points(np.full((3, 1), 1000.0), np.array([0.9])))
+    assert idle_levers(basis, LAW, guarantee) == ("point_value_guarantee",)
+    with pytest.raises(FaultyInput, match=r"points\.claimed: found 0; allowed: above zero"):
+        fund(points=Points(np.zeros((3, 1)), np.array([0.9])))
+
+
+def test_drugs_above_their_target_cheapen_points_and_cost_the_fund_only_under_a_guarantee() -> None:
+    # A hundredth of 1,000 bn less for 1,000 bn points: 0.9 falls to 0.89; a guarantee of 0.9 then costs 10 bn.
+    basis = fund(1000.0, points=Points(np.full((3, 1), 1000.0), np.array([0.9])))
+    drugs = "drug_overshoot=0.01@2027-01-01"
+    found = project(basis, under(drugs))
+    assert found.point_value is not None
+    assert found.point_value[:, 0] == pytest.approx([0.9, 0.89, 0.89])
+    assert np.array_equal(found.closing, project(basis, LAW).closing)
+    assert idle_levers(basis, LAW, under(drugs)) == ()
+    guaranteed = project(basis, under(drugs, "point_value_guarantee=0.9@2026-01-01"))
+    assert guaranteed.outgo[:, 0] == pytest.approx([1000.0, 1010.0, 1010.0])
+
+
+def test_the_solver_finds_the_guarantee_that_a_reserve_affords() -> None:
+    # Premiums and the government's floor against an outlay of 700 leave the fund growing; the highest guarantee that
+    # keeps a month is found on its grid, and a hundredth of a percent more is too much.
+    basis = fund(700.0, points=Points(np.full((3, 1), 900.0), np.array([0.9])))
+    goal = Goal(1.0, 2028, LAW.scheme.start.replace(year=2027))
+    answer = required_value(basis, LAW, "point_value_guarantee", goal)
+    assert answer.rounded is not None
+    assert not answer.raises
+    for step, enough in ((0.0, True), (1e-4, False)):
+        found = project(basis, under(f"point_value_guarantee={answer.rounded + step:.4f}@2027-01-01"))
+        assert bool((found.reserve_months[1:] >= 1.0 - 1e-9).all()) is enough
+
+
+def test_a_guarantee_counts_as_policy_in_the_growth_of_spending() -> None:
+    basis = fund(1000.0, points=Points(np.full((3, 1), 1000.0), np.array([0.9])))
+    levels = {"population": 2e7, "need_index": 1.0, "gdp_nominal": 3e4}
+    known = {name: np.full((3, 1), level) for name, level in levels.items()}
+    basis = replace(basis, drivers=known)
+    parts = spending_growth(basis, under("point_value_guarantee=0.95@2027-01-01"))
+    assert parts["policy"][:, 0] == pytest.approx([0.0, 50.0, 50.0])
+
+
+def test_points_of_a_basis_file(tmp_path: Path) -> None:
+    text = """
+label = "own"
+years = [2026, 2027]
+opening_reserve = 100.0
+general_base = 10000.0
+outlay = 1000.0
+reference_dependants = 0.56
+category_mix = { c12 = 1.0 }
+points = { claimed = [1000.0, 1050.0], floating_share = 0.9 }
+"""
+    path = tmp_path / "own.toml"
+    path.write_text(text, "utf-8")
+    found = project(read_basis(path), under("point_value_guarantee=0.9@2027-01-01"))
+    assert found.outgo[:, 0] == pytest.approx([1000.0, 1045.0])
+    path.write_text(text.replace(", floating_share = 0.9", ""), "utf-8")
+    with pytest.raises(FaultyInput, match="points: found claimed; allowed: claimed, floating_share"):
+        read_basis(path)
+
+
+def test_points_beyond_need_by_hand() -> None:
+    # Points grow by 12% and 18% (in logs) over three years each, need by 6% each: 2% and 4% a year beyond need.
+    facts = replace(
+        point_facts(load_observations("twn")),
+        years=np.array([2013, 2016, 2019]),
+        reviewed=600.0 * np.exp([0.0, 0.12, 0.30]),
+        budgets={2024: 800.0, 2026: 880.0},
+    )
+    mean, sd = drift_beyond_need(facts, np.array([[0.0], [0.06], [0.12]]))
+    assert mean == pytest.approx([0.03])
+    assert sd == pytest.approx([np.std([0.02, 0.04], ddof=1) * np.sqrt(3.0)])
+    # Without spread, two years on: 900 points grown by 3% a year and need by 5%; money 784.5 x 880 / 800 = 862.95.
+    even = replace(facts, reviewed=600.0 * np.exp([0.0, 0.15, 0.30]))
+    past = np.array([[0.0], [0.06], [0.12], [0.2]])
+    years, outlay = np.array([2026, 2027]), np.array([[900.0], [950.0]])
+    found = simulate_points(even, past, np.array([[0.25], [0.27]]), years, outlay, np.random.default_rng(1))
+    assert found.claimed[:, 0] == pytest.approx(900.0 * np.exp([0.11, 0.16]))
+    assert found.floating_share == pytest.approx([862.95 / 900.0])
+
+
+def test_the_error_of_points_grows_with_the_drift_and_the_years() -> None:
+    # n years on the log spreads by the drift's error, sd / sqrt 6 times n, and by n yearly shocks.
+    facts = replace(point_facts(load_observations("twn")), reviewed=600.0 * np.exp([0.0, 0.12, 0.30]))
+    need, years = np.zeros((21, 1)), np.arange(2026, 2047)
+    outlay = np.full((21, 20000), 900.0)
+    found = simulate_points(facts, np.zeros((4, 1)), need, years, outlay, np.random.default_rng(2))
+    sd = np.std([0.04, 0.06], ddof=1) * np.sqrt(3.0)
+    for t, n in ((0, 2), (20, 22)):
+        spread = np.log(found.claimed[t]).std()
+        assert spread == pytest.approx(np.hypot(sd / np.sqrt(6.0) * n, sd * np.sqrt(n)), rel=0.03)
+        assert np.log(found.claimed[t]).mean() == pytest.approx(np.log(facts.anchor_points) + 0.05 * n, abs=0.01)
+
+
+# --- what the government pays late ------------------------------------------------------------------------------------
+
+
+def test_arrears_of_the_government_by_hand() -> None:
+    # Employees only: it pays a tenth of 517 bn, and a top-up of (0.36 x 517 - 51.7) / 0.64 = 210.03. Of what it owes it
+    # pays eight tenths within the year: of D, then of 1.2 D, then of 1.24 D.
+    basis = replace(fund(), supplementary_base={}, payment_sizes={}, law_thresholds={})
+    whole = project(basis, LAW)
+    result = project(basis, under("government_payment_share=0.8@2026-01-01"))
+    due = float(whole.government.due[0, 0])
+    assert due == pytest.approx(51.7 + 210.03125)
+    assert result.government.paid[:, 0] == pytest.approx([0.8 * due, 0.96 * due, 0.992 * due])
+    assert result.government.arrears[:, 0] == pytest.approx([0.2 * due, 0.24 * due, 0.248 * due])
+    assert np.array_equal(result.closing, whole.closing)
+    assert result.cash_reserve == pytest.approx(result.closing - result.government.arrears)
+    assert (whole.government.arrears == 0.0).all()
+    # By law it bears its 36%; of that it pays eight tenths in the first year.
+    lines = line_values(Scenario("reform", basis, under("government_payment_share=0.8@2026-01-01"), result))
+    assert lines["government_share_due"][:, 0] == pytest.approx([0.36] * 3)
+    assert lines["government_share_paid"][:, 0] == pytest.approx([0.288, 0.3456, 0.35712])
+    assert np.array_equal(whole.cash_reserve, whole.closing)
+
+
+def test_a_top_up_paid_the_year_after_is_due_for_its_year_and_payable_later() -> None:
+    basis = random_basis(50, 5)
+    result = project(basis, under("government_top_up_payment=year_after@2027-01-01"))
+    money = result.government
+    assert money.due - money.payable == pytest.approx(result.top_up_owed - result.income["government_top_up"])
+    assert np.array_equal(money.paid, money.payable)
