@@ -1,0 +1,516 @@
+r"""Households before and after each payer: catastrophic spending, impoverishment, care forgone, who is left behind.
+
+A made-up population of households draws its ages, scheme, income and each member's spending; every claim is paid by the
+rules themselves (:func:`forecaster.benefits.settle`). With consumption *C*, subsistence *S* and own payments *O* of a
+household, capacity to pay is
+
+.. math::
+    Y = \max(C - S\,n^{0.56},\ \kappa\,C), \qquad S = \text{food share} \times \text{median consumption}
+
+(Xu et al. 2003) and spending is catastrophic when :math:`O > 0.4\,Y`. Surveys differ in whether the year's payments are
+within the consumption they record. Both readings are given: ``usual`` takes *C* as a usual year's; ``recorded`` takes
+usual consumption without its care, a published share *c*, and adds the year's payments, :math:`Y - c\,C + O`, which
+makes fewer households catastrophic. A household is made poor when :math:`C \ge S n^{0.56}` but :math:`C - O` is not.
+Care is taken to be forgone when what a household would have to pay exceeds its reach, a number *r* of years of capacity
+to pay; it is still counted as catastrophic. Overshoot is the mean of :math:`\min(O, r\,Y)/Y - 0.4` over the
+catastrophic (usual reading): nobody pays beyond their reach.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.optimize import brentq, least_squares
+from scipy.special import ndtr
+
+from forecaster.benefits import cost_path, fitted_severity, settle
+from forecaster.errors import Fault, FaultyInput, ForecasterError
+from forecaster.layers import Stack, income_path, load_stack, stack_terms
+from forecaster.policy import Policy
+from forecaster.resources import data_dir
+from forecaster.schemes import pydantic_fault
+
+Array = np.ndarray
+ALL = "all"
+BEFORE = "before any payer"
+# Order of payment over all stacks; a stage is what is left after the layers up to this kind.
+STAGES = (
+    "basic",
+    "serious_illness",
+    "employee_mutual",
+    "commercial",
+    "assistance",
+    "online_mutual",
+    "charity",
+    "account",
+)
+THRESHOLD = 0.4
+MEASURES = {
+    "catastrophic_usual": "own payments over 40% of capacity to pay, usual consumption",
+    "catastrophic_recorded": "own payments over 40% of capacity to pay, consumption with the year's payments",
+    "over_10_percent": "own payments over 10% of consumption",
+    "over_25_percent": "own payments over 25% of consumption",
+    "overshoot": "own payments within reach over capacity to pay, less 40%: mean over the catastrophic",
+    "impoverished": "pushed below subsistence by own payments",
+    "forgone": "own payments beyond the household's reach: care is taken to be forgone",
+}
+
+
+class Place(BaseModel):
+    """Town or country: share of the people, income and consumption per head."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    label: str
+    share: float = Field(gt=0.0, lt=1.0)
+    share_source: str
+    income_mean: float = Field(gt=0.0)
+    income_median: float = Field(gt=0.0)
+    consumption_mean: float = Field(gt=0.0)
+    source: str
+
+
+class Figure(BaseModel):
+    """One number with its source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    value: float = Field(ge=0.0)
+    source: str = Field(min_length=1)
+    status: Literal["observed", "derived", "assumed"]
+    note: str
+
+
+_FIGURES = (
+    "household_size", "elderly_apart", "food_share", "care_share", "size_power", "least_capacity",
+    "consumption_elasticity", "spending_elasticity", "targeting_noise", "reach",
+)  # fmt: skip
+
+
+class HouseholdFile(BaseModel):
+    """Households of a place (``data/households/*.toml``); money per head, nominal of ``year``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    id: str
+    label: str
+    place: str
+    currency: str
+    year: int
+    description: str
+    quintile_means: tuple[float, float, float, float, float]
+    quintile_source: str
+    quintile_spread: float = Field(gt=0.0)
+    median_spread: float = Field(gt=0.0)
+    places: Mapping[str, Place]
+    stacks: Mapping[str, float]
+    figures: Mapping[str, Figure]
+    content_hash: str = ""
+
+    def figure(self, name: str) -> float:
+        """Value of a figure."""
+        return self.figures[name].value
+
+
+@lru_cache(maxsize=8)
+def read_households(name: str = "chn") -> HouseholdFile:
+    """Read and check a household file: a shipped name, or the path of a TOML file.
+
+    Raises
+    ------
+    FaultyInput
+        With every fault: unknown or missing keys and figures, shares that do not sum to one, a median above its mean.
+    ForecasterError
+        When there is no such file.
+    """
+    path = Path(name) if name.endswith(".toml") else data_dir() / "households" / f"{name}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(found.stem for found in (data_dir() / "households").glob("*.toml")))
+        raise ForecasterError(f"no households {name!r}. Shipped: {shipped}")
+    content, subject = path.read_bytes(), f"households/{path.name}"
+    try:
+        own = {"content_hash": hashlib.sha256(content).hexdigest()}
+        found = HouseholdFile.model_validate({**tomllib.loads(content.decode("utf-8")), **own}, strict=False)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        fault = Fault("the file", str(error), "TOML 1.0 in UTF-8", "correct the file at the place named")
+        raise FaultyInput(subject, [fault]) from None
+    except ValidationError as error:
+        raise FaultyInput(subject, [pydantic_fault(item, "docs/stack.md") for item in error.errors()]) from None
+    faults = [
+        Fault(
+            f"figures.{key}",
+            "nothing" if key in _FIGURES else "unknown figure",
+            ", ".join(_FIGURES),
+            "add or remove it",
+        )
+        for key in sorted(set(_FIGURES) ^ set(found.figures))
+    ]
+    total = sum(place.share for place in found.places.values())
+    if abs(total - 1.0) > 1e-6:
+        faults.append(Fault("places.*.share", f"shares that sum to {total:g}", "1", "correct the shares"))
+    for key, place in found.places.items():
+        if place.income_median >= place.income_mean:
+            allowed = f"below the mean, {place.income_mean:g}"
+            faults.append(Fault(f"places.{key}.income_median", f"{place.income_median:g}", allowed, "correct it"))
+    if faults:
+        raise FaultyInput(subject, faults)
+    return found
+
+
+def income_spreads(file: HouseholdFile) -> dict[str, float]:
+    """Spread of the logarithm of income per head in each place, fitted to medians and the nation's income groups."""
+    places = list(file.places.values())
+    means = np.array([place.income_mean for place in places])
+    shares = np.array([place.share for place in places])
+    by_median = np.sqrt(2.0 * np.log(means / np.array([place.income_median for place in places])))
+
+    def misfit(spreads: Array) -> Array:
+        groups = group_means(means, spreads, shares)
+        medians = means * np.exp(-0.5 * spreads**2)
+        published = np.array([place.income_median for place in places])
+        off_groups = np.log(groups / np.array(file.quintile_means)) / file.quintile_spread
+        return np.concatenate([off_groups, np.log(medians / published) / file.median_spread])
+
+    found = least_squares(misfit, by_median, bounds=(0.05, 2.0))
+    return dict(zip(file.places, found.x.tolist(), strict=True))
+
+
+def group_means(means: Array, spreads: Array, shares: Array, groups: int = 5) -> Array:
+    """Mean income of equal groups, low to high, of a mixture of lognormal incomes; arguments ``(place,)``."""
+    centre = np.log(means) - 0.5 * spreads**2
+
+    def below(log_income: float) -> float:
+        return float(shares @ ndtr((log_income - centre) / spreads))
+
+    cuts = [brentq(lambda x, p=i / groups: below(x) - p, 0.0, 20.0) for i in range(1, groups)]
+    held = [shares @ (means * ndtr((cut - centre) / spreads - spreads)) for cut in cuts]
+    return np.diff([0.0, *held, float(shares @ means)]) * groups
+
+
+@dataclass(frozen=True)
+class Households:
+    """A made-up population; members stand in the order of their households.
+
+    Attributes
+    ----------
+    urban, size, income
+        Of each household: whether in a town, members, income per head relative to its place's mean.
+    home, band, employee
+        Of each member: household, age band, whether insured as employee or retiree.
+    rank, draw
+        Of each member: uniform number of the claim, and of cover by each kind of layer ``(kind, member)``.
+    seen
+        Of each household: noise with which registers see its income.
+    """
+
+    urban: Array
+    size: Array
+    income: Array
+    home: Array
+    band: Array
+    employee: Array
+    rank: Array
+    draw: Array
+    seen: Array
+
+
+def make_households(file: HouseholdFile, stacks: Mapping[str, Stack], n: int, seed: int = 0) -> Households:
+    """Draw ``n`` households.
+
+    Parameters
+    ----------
+    stacks
+        The stacks of the file by their names; their severities tell the ages of the insured. Bands must agree.
+    """
+    rng = np.random.default_rng(seed)
+    severities = {name: fitted_severity(stack).best for name, stack in stacks.items()}
+    bands = {severity.bands for severity in severities.values()}
+    if len(bands) > 1:
+        raise ForecasterError("the stacks' severities have different age bands; give them the same ones")
+    employees = np.array([_is_employees(stack) for stack in stacks.values()])
+    insured = np.array([file.stacks[name] * severities[name].people for name in stacks])
+    ages = insured.sum(axis=0) / insured.sum()
+    share_of_employees = insured[employees].sum(axis=0) / insured.sum(axis=0)
+    old = np.array([_first_age(label) >= 60 for label in next(iter(bands))])
+
+    apart = file.figure("elderly_apart") * ages[old].sum()
+    of_one_or_two = 1.5
+    other_size = (1.0 - apart) / (1.0 / file.figure("household_size") - apart / of_one_or_two)
+    homes_apart = (apart / of_one_or_two) / (apart / of_one_or_two + (1.0 - apart) / other_size)
+    elderly = rng.random(n) < homes_apart
+    size = np.where(elderly, rng.integers(1, 3, n), 1 + rng.poisson(other_size - 1.0, n))
+    home = np.repeat(np.arange(n), size)
+    mixed = np.where(old, ages * (1.0 - file.figure("elderly_apart")), ages)
+    band = np.where(
+        elderly[home],
+        rng.choice(len(ages), len(home), p=np.where(old, ages, 0.0) / ages[old].sum()),
+        rng.choice(len(ages), len(home), p=mixed / mixed.sum()),
+    )
+    spreads = income_spreads(file)
+    urban = rng.random(n) < file.places["urban"].share
+    spread = np.where(urban, spreads["urban"], spreads["rural"])
+    income = np.exp(spread * rng.standard_normal(n) - 0.5 * spread**2)
+    in_town = np.minimum(share_of_employees / file.places["urban"].share, 1.0)
+    employee = urban[home] & (rng.random(len(home)) < in_town[band])
+    draw = rng.random((len(STAGES), len(home)))
+    return Households(urban, size, income, home, band, employee, rng.random(len(home)), draw, rng.standard_normal(n))
+
+
+def _first_age(label: str) -> int:
+    return int(label.split("-")[0].rstrip("+"))
+
+
+def _is_employees(stack: Stack) -> bool:
+    return any(layer.kind == "account" or layer.id.endswith("employees") for layer in stack.layers)
+
+
+@dataclass(frozen=True)
+class HouseholdResult:
+    """What the payers leave to households.
+
+    Attributes
+    ----------
+    measures
+        ``place``, ``stage`` (what has paid so far), ``measure``, ``value``, ``standard_error``.
+    left_behind
+        Households still catastrophic after all payers, by income fifth, age of the oldest and registered poverty:
+        ``by``, ``group``, ``households`` (share of all), ``catastrophic`` (share of the group),
+        ``of_all_catastrophic``, ``registered_poor`` (share of the catastrophic in the group), ``forgone`` (share of the
+        group).
+    targeting
+        ``poorest_missed``: share of the poorest, as many as are registered, who are not registered;
+        ``registered_not_poorest``; ``concentration``: index of catastrophic spending by income, negative when the poor
+        bear more; ``burden_registered_before``: share of the catastrophic before assistance who are registered.
+    """
+
+    year: int
+    n_households: int
+    measures: pd.DataFrame
+    left_behind: pd.DataFrame
+    targeting: dict[str, float]
+
+
+def household_measures(
+    file: HouseholdFile,
+    laws: Mapping[str, tuple[Stack, Policy]],
+    year: int,
+    n: int = 40000,
+    seed: int = 0,
+    orders: Mapping[str, Sequence[str]] | None = None,
+) -> HouseholdResult:
+    """Measures of the whole nation's households before and after each payer.
+
+    Parameters
+    ----------
+    laws
+        For each stack of the file, the stack and the policy it stands under.
+    year
+        Calendar year; income and consumption of the file's year grow with the stacks' income per head.
+    n, seed
+        Households drawn; the same seed draws the same households under every policy.
+    orders
+        For a stack, its layers in another order of payment.
+
+    Raises
+    ------
+    ForecasterError
+        When a stack of the file is missing.
+    """
+    if missing := sorted(set(file.stacks) - set(laws)):
+        raise ForecasterError(f"households/{file.id}.toml needs the stacks {', '.join(missing)} too")
+    homes = _homes(file, tuple(laws[name][0] for name in file.stacks), n, seed)
+    first = next(iter(laws.values()))
+    growth = _growth(first[1], file.year, year)
+    mean = {name: file.places[name].income_mean * growth for name in ("urban", "rural")}
+    consumption_mean = {name: file.places[name].consumption_mean * growth for name in ("urban", "rural")}
+    income = homes.income * np.where(homes.urban, mean["urban"], mean["rural"])
+    consumption = _consumption(file, homes, consumption_mean)
+    poor = _registered(file, laws, homes, income, year)
+    stages = _stages(laws, orders or {})
+    left = _left(file, laws, homes, income, poor, year, stages, orders or {})
+
+    n_homes = len(homes.size)
+    own = np.array([np.bincount(homes.home, weights=row, minlength=n_homes) for row in left])
+    total = consumption * homes.size
+    subsistence = file.figure("food_share") * np.median(consumption) * homes.size ** file.figure("size_power")
+    capacity = np.maximum(total - subsistence, file.figure("least_capacity") * total)
+    # A household that records less than its usual care still has some capacity.
+    recorded = np.maximum(capacity + own - file.figure("care_share") * total, 1e-9 * total)
+    flags = {
+        "catastrophic_usual": own > THRESHOLD * capacity,
+        "catastrophic_recorded": own > THRESHOLD * recorded,
+        "over_10_percent": own > 0.10 * total,
+        "over_25_percent": own > 0.25 * total,
+        "impoverished": (total >= subsistence) & (total - own < subsistence),
+        "forgone": own > file.figure("reach") * capacity,
+    }
+    over = np.minimum(own / capacity, file.figure("reach")) - THRESHOLD
+    places = {ALL: np.ones(n_homes, dtype=bool), "urban": homes.urban, "rural": ~homes.urban}
+    rows = []
+    for place, chosen in places.items():
+        for s, stage in enumerate((BEFORE, *stages)):
+            for measure in MEASURES:
+                if measure == "overshoot":
+                    values = over[s][chosen & flags["catastrophic_usual"][s]]
+                else:
+                    values = flags[measure][s][chosen].astype(float)
+                value = float(values.mean()) if len(values) else 0.0
+                error = float(values.std() / np.sqrt(len(values))) if len(values) else 0.0
+                rows.append((place, stage, measure, value, error))
+    measures = pd.DataFrame(rows, columns=["place", "stage", "measure", "value", "standard_error"])
+    final = flags["catastrophic_usual"][-1]
+    behind = _left_behind(homes, income, poor, final, flags["forgone"][-1], next(iter(laws.values()))[0])
+    before_assistance = flags["catastrophic_usual"][stages.index("assistance")]
+    targeting = _targeting(homes, income, poor, final, before_assistance)
+    return HouseholdResult(year, n_homes, measures, behind, targeting)
+
+
+@lru_cache(maxsize=2)
+def _drawn(file_hash: str, name: str, stacks: tuple[Stack, ...], n: int, seed: int) -> Households:
+    return make_households(read_households(name), {stack.id: stack for stack in stacks}, n, seed)
+
+
+def _homes(file: HouseholdFile, stacks: tuple[Stack, ...], n: int, seed: int) -> Households:
+    if (data_dir() / "households" / f"{file.id}.toml").is_file() and read_households(file.id) == file:
+        return _drawn(file.content_hash, file.id, stacks, n, seed)
+    return make_households(file, {stack.id: stack for stack in stacks}, n, seed)
+
+
+def _growth(law: Policy, from_year: int, to_year: int) -> float:
+    # The stacks' path gives the year before each year.
+    path = income_path(law, np.array([from_year + 1, to_year + 1]))[:, 0]
+    return float(path[1] / path[0])
+
+
+def _consumption(file: HouseholdFile, homes: Households, mean: Mapping[str, float]) -> Array:
+    """Consumption per head of each household; its mean in each place is the published one, grown."""
+    shape = homes.income ** file.figure("consumption_elasticity")
+    result = np.empty_like(shape)
+    for chosen, name in ((homes.urban, "urban"), (~homes.urban, "rural")):
+        result[chosen] = shape[chosen] * mean[name] / np.average(shape[chosen], weights=homes.size[chosen])
+    return result
+
+
+def _registered(
+    file: HouseholdFile, laws: Mapping[str, tuple[Stack, Policy]], homes: Households, income: Array, year: int
+) -> Array:
+    """Households on the registers of the poor: the lowest incomes as the registers see them, as many as stacks have."""
+    seen = np.log(income) + file.figure("targeting_noise") * homes.seen
+    people = sum(
+        file.stacks[name] * laws[name][1].path(f"share.{laws[name][0].groups[0]}", np.array([year]))[0]
+        for name in file.stacks
+    )
+    share = people / sum(file.stacks.values())
+    order = np.argsort(seen)
+    covered = np.cumsum(homes.size[order]) / homes.size.sum()
+    poor = np.zeros(len(income), dtype=bool)
+    poor[order[covered <= share]] = True
+    return poor
+
+
+def _stages(laws: Mapping[str, tuple[Stack, Policy]], orders: Mapping[str, Sequence[str]]) -> list[str]:
+    """Kinds of layer as they pay; a stack in another order moves its own kinds among the places they hold."""
+    stages: list[str] = list(STAGES)
+    for name, order in orders.items():
+        kinds = [layer.kind for layer in laws[name][0].ordered(order)]
+        for place, kind in zip(sorted(STAGES.index(kind) for kind in kinds), kinds, strict=True):
+            stages[place] = kind
+    return stages
+
+
+def _left(
+    file: HouseholdFile,
+    laws: Mapping[str, tuple[Stack, Policy]],
+    homes: Households,
+    income: Array,
+    poor: Array,
+    year: int,
+    stages: list[str],
+    orders: Mapping[str, Sequence[str]],
+) -> Array:
+    """What each member still has to pay after each stage, ``(stage + 1, member)``."""
+    left = np.empty((len(STAGES) + 1, len(homes.home)))
+    of_income = (income ** file.figure("spending_elasticity"))[homes.home]
+    for stack, law in laws.values():
+        members = np.flatnonzero(homes.employee == _is_employees(stack))
+        severity = fitted_severity(stack).best
+        cost = cost_path(stack, law, np.array([year]), severity.year)[0, 0]
+        factor = of_income[members] / of_income[members].mean()
+        claims = severity.quantile(homes.rank[members], homes.band[members]) * factor * cost
+        is_poor = poor[homes.home[members]]
+        for group, chosen in ((stack.groups[0], is_poor), (stack.groups[-1], ~is_poor)):
+            order = orders.get(stack.id)
+            terms = stack_terms(stack, law, np.array([year]), group, order=order)
+            kinds = [layer.kind for layer in stack.ordered(order)]
+            draws = homes.draw[[STAGES.index(kind) for kind in kinds]]
+            paid = settle(terms, claims[chosen], covered=draws[:, members[chosen]] < terms.coverage[:, :1])
+            by_stage = np.zeros((len(stages) + 1, chosen.sum()))
+            by_stage[0] = claims[chosen]
+            for i, kind in enumerate(kinds):
+                by_stage[stages.index(kind) + 1] -= paid[i]
+            left[:, members[chosen]] = np.cumsum(by_stage, axis=0)
+    return np.maximum(left, 0.0)
+
+
+def _left_behind(
+    homes: Households, income: Array, poor: Array, final: Array, forgone: Array, stack: Stack
+) -> pd.DataFrame:
+    order = np.argsort(np.argsort(income)) / len(income)
+    oldest = np.zeros(len(income), dtype=int)
+    np.maximum.at(oldest, homes.home, homes.band)
+    labels = fitted_severity(stack).best.bands
+    cuts: list[tuple[str, str, Array]] = [
+        ("income fifth", f"{i + 1}", (order >= i / 5) & (order < (i + 1) / 5)) for i in range(5)
+    ]
+    cuts += [("oldest member", label, oldest == i) for i, label in enumerate(labels)]
+    cuts += [("registered poor", "yes", poor), ("registered poor", "no", ~poor)]
+    rows = []
+    for by, group, chosen in cuts:
+        if not chosen.any():
+            continue
+        hit = chosen & final
+        rows.append(
+            {
+                "by": by,
+                "group": group,
+                "households": chosen.mean(),
+                "catastrophic": final[chosen].mean(),
+                "of_all_catastrophic": hit.sum() / max(final.sum(), 1),
+                "registered_poor": poor[hit].mean() if hit.any() else 0.0,
+                "forgone": forgone[chosen].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _targeting(homes: Households, income: Array, poor: Array, final: Array, before: Array) -> dict[str, float]:
+    n_poor = int(poor.sum())
+    poorest = np.zeros(len(income), dtype=bool)
+    poorest[np.argsort(income)[:n_poor]] = True
+    rank = (np.argsort(np.argsort(income)) + 0.5) / len(income)
+    mean = final.mean()
+    concentration = 2.0 * np.cov(final.astype(float), rank)[0, 1] / mean if mean > 0.0 else 0.0
+    return {
+        "poorest_missed": float((poorest & ~poor).sum() / max(n_poor, 1)),
+        "registered_not_poorest": float((poor & ~poorest).sum() / max(n_poor, 1)),
+        "concentration": float(concentration),
+        "burden_registered_before": float((before & poor).sum() / max(before.sum(), 1)),
+    }
+
+
+def shipped_laws(file: HouseholdFile, changed: Mapping[str, tuple[Stack, Policy]]) -> dict[str, tuple[Stack, Policy]]:
+    """The stacks of a household file under their own law, some of them replaced."""
+    result = {}
+    for name in file.stacks:
+        stack = changed[name][0] if name in changed else load_stack(name)
+        result[name] = changed.get(name, (stack, Policy(stack.law)))
+    return result
