@@ -22,6 +22,13 @@ OFFICIAL_LINES = {
     "reserve_end": "reserve",
     "reserve_months": "reserve_months",
 }
+# The same where a country has several schemes, which the series names: ``fund_income|urrbmi``.
+SCHEME_LINES = {
+    "fund_income": "income",
+    "fund_expenditure": "outgo",
+    "current_balance": "balance",
+    "cumulative_balance": "reserve",
+}
 OFFICIAL_COLUMNS = (
     "made", "target", "line", "condition", "question", "origin", "official", "ours", "q10", "q90", "later", "unit",
     "official_error", "our_error", "projection_source", "later_source", "note",
@@ -43,7 +50,7 @@ def official_table(pool: Pool, report: pd.DataFrame) -> pd.DataFrame:
         for row in report[report["rule"].isin(list(QUESTIONS))].to_dict("records")
     }
     for row in published:
-        line, target = OFFICIAL_LINES.get(row["series"]), str(row["target"])
+        line, target = _line_of(pool, str(row["series"])), str(row["target"])
         if line is None or not target.isdigit() or str(row["qualifier"]) not in {"", "nan"}:
             continue
         if row["unit"] not in {pool.money, "months"}:
@@ -61,6 +68,14 @@ def official_table(pool: Pool, report: pd.DataFrame) -> pd.DataFrame:
         sources = (row["projection_source"], row["later_source"], "" if row["note"] != row["note"] else row["note"])
         rows.append((row["made"], int(target), line, condition, question, origin, *figures, *errors, *sources))
     return pd.DataFrame(rows, columns=list(OFFICIAL_COLUMNS))
+
+
+def _line_of(pool: Pool, series: str) -> str | None:
+    """Line of the accounts that a published series is about; None where it is not about this pool."""
+    stem, _, scheme = series.partition("|")
+    if not scheme:
+        return OFFICIAL_LINES.get(stem)
+    return SCHEME_LINES.get(stem) if pool.name.endswith(f"_{scheme}") else None
 
 
 def _question_of(pool: Pool, condition: str, target: int) -> str:

@@ -32,8 +32,8 @@ class Parameter(BaseModel):
     Parameters
     ----------
     unit
-        ``share`` (0.0517, never 5.17), ``persons``, ``TWD``, ``TWD per month``, ``TWD bn per year``, ``months``,
-        ``times`` or ``choice``.
+        ``share`` (0.0517, never 5.17), ``persons``, ``TWD``, ``TWD per month``, ``TWD bn per year``, ``CNY``,
+        ``CNY per person-year``, ``months``, ``years`` (of age or of contributing), ``times`` or ``choice``.
     bounds
         Lowest and highest admissible value, both included; absent for a choice.
     bounds_source
@@ -51,7 +51,10 @@ class Parameter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     label: str
-    unit: Literal["share", "persons", "TWD", "TWD per month", "TWD bn per year", "months", "times", "choice"]
+    unit: Literal[
+        "share", "persons", "TWD", "TWD per month", "TWD bn per year", "CNY", "CNY per person-year", "months", "years",
+        "times", "choice",
+    ]  # fmt: skip
     bounds: tuple[float, float] | None = None
     bounds_source: str = ""
     choices: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """From the draws of a plain pool to a basis: population, spending and contribution base carried forward, NumPy only.
 
 A plain pool knows its yearly accounts and nothing of ages and categories. With *D* the need of the country's population
-(persons by age times an assumed cost profile), *P* its persons, *W* its persons of 20 to 64:
+(persons by age times an assumed cost profile), *P* its persons, *W* its persons of 20 to 64, or the same of the pool's
+members where they are counted (:mod:`forecaster.members`):
 
     log C(t) = log C(t-1) + d log P + a (d log D - d log P) + g + c + u(t) + e(t)
     log B(t) = log B(t-1) + d log W                          + g + b + v(t) + f(t)
@@ -21,18 +22,14 @@ import numpy as np
 from forecaster.basis import Basis
 from forecaster.demography.futures import observed_people, simulate_population
 from forecaster.demography.tables import N_AGES, load_wpp
+from forecaster.members import PENSIONER_COST, MemberPeople, cost_by_age, employee_heads, law_ages, member_steps
 from forecaster.policy import Policy
 from forecaster.pool_accounts import Accounts
+from forecaster.pools import Pool
 
 Array = np.ndarray
 Posterior = Mapping[str, Array]
 
-# First ages of five-year groups, the last one open, and the cost of a person in each against one of 40 to 44: assumed,
-# in the round shape that health spending has in rich countries. How much of it the pool feels is a parameter.
-PROFILE_AGES = np.arange(0, 90, 5)
-PROFILE = np.array(
-    [1.0, 0.5, 0.5, 0.6, 0.6, 0.75, 0.85, 0.9, 1.0, 1.15, 1.4, 1.7, 2.1, 2.6, 3.2, 3.8, 4.2, 4.5],
-)
 # Share of a drift's deviation that is left a year later.
 DRIFT_PERSISTENCE = 0.9
 # Student-t degrees of freedom of yearly shocks; future ones are cut at so many scale units.
@@ -40,15 +37,33 @@ SHOCK_NU, LARGEST_SHOCK = 4.0, 10.0
 
 ASSUMPTIONS = (
     "Cost by age: a general profile (assumed), for the accounts tell no ages; how much of it counts is uncertain.",
-    "Members: the pool is assumed to grow and age as its country's population does; its own drift takes up the rest.",
     "Growth of wages and prices: learnt from the pool's accounts and a wide prior alone; no economic series is read.",
     "Yield of the reserve: within the income of the accounts, so that a larger or smaller reserve does not change it.",
 )
 
 
-def plain_notes(accounts: Accounts, other_income_share: float) -> tuple[str, ...]:
-    """What is assumed of these accounts in particular: rates that are filled in, income that the rate does not move."""
-    notes = []
+_COUNTRY = (
+    "Members: the pool is assumed to grow and age as its country's population does; its own drift takes up the rest."
+)
+_EMPLOYEES = (
+    "Members: contributors and pensioners follow from people by age and the retirement ages of the law, at today's "
+    "coverage; 9 of 10 retiring contributors are taken to stay insured."
+)
+_RESIDENTS = (
+    "Members: everyone outside the employees' scheme, at today's take-up; a policy moves it only by its levers."
+)
+
+
+def plain_notes(accounts: Accounts, pool: Pool) -> tuple[str, ...]:
+    """What is assumed of this pool in particular: its members, rates that are filled in, breaks, fixed income."""
+    other_income_share = pool.other_income_share
+    kind = pool.members.kind if pool.members else ""
+    notes = [{"employees": _EMPLOYEES, "residents": _RESIDENTS}.get(kind, _COUNTRY)]
+    notes += [
+        f"{item.line} of {item.first} to {item.last} on another footing, off by about {item.size:+.0%} give or take "
+        f"{item.spread:.0%}: {item.reason}"
+        for item in pool.breaks
+    ]
     missing = accounts.years[np.isnan(accounts.rate)]
     if missing.size:
         years = ", ".join(str(year) for year in missing)
@@ -70,12 +85,12 @@ def need_weights() -> Array:
     ages = np.arange(N_AGES)
     weights[1] = (ages >= 20) & (ages < 65)
     weights[2] = ages >= 65
-    weights[3] = PROFILE[np.searchsorted(PROFILE_AGES, ages, side="right") - 1]
+    weights[3] = cost_by_age()
     return weights
 
 
 def past_people(place: str, first_year: int, last_year: int) -> Array:
-    """Persons of the past under :func:`need_weights`, as published, ``(4, year)``."""
+    """Persons under :func:`need_weights` as published, after the last estimate by the medium variant, ``(4, year)``."""
     return observed_people(load_wpp(place), need_weights(), first_year, last_year)
 
 
@@ -88,6 +103,8 @@ def simulate_plain_basis(
     horizon: int,
     population_year: int,
     other_income_share: float,
+    category_mix: Mapping[str, float] | None = None,
+    members: MemberPeople | None = None,
     seed: int,
     label: str,
     notes: tuple[str, ...] = (),
@@ -104,6 +121,11 @@ def simulate_plain_basis(
         Jump-off year of the demography blocks.
     other_income_share
         Share of the income before the first year that the premium rate does not move.
+    category_mix
+        Category of the law to its share in the base; equal shares when left out.
+    members
+        What the pool's members follow from, its first year the one before ``first_year``; the country's people when
+        left out.
     notes
         What else is assumed, shown with the results.
     """
@@ -111,9 +133,18 @@ def simulate_plain_basis(
     years = np.arange(first_year, horizon + 1)
     people = _people(posterior, place, first_year - 1, horizon, population_year, seed)
     total, working, old, need = people
-    heads, workers, ageing = (np.diff(np.log(row), axis=0) for row in (total, working, need / total))
+    kind = members.kind if members else ""
+    heads, workers, ageing = _log_steps(people, kind)
+    if members is not None:
+        # The members' own course stands on the medium variant; what a draw's country does otherwise comes on top.
+        medium = _log_steps(past_people(place, first_year - 1, horizon), kind)
+        heads, workers, ageing = (
+            (step - usual)[:, None] + path
+            for step, usual, path in zip(member_steps(members, law), medium, (heads, workers, ageing), strict=True)
+        )
     outlay, base = _paths(posterior, heads + posterior["plain_ageing"] * ageing, workers, seed)
     categories = tuple(law.scheme.categories)
+    mix = category_mix or dict.fromkeys(categories, 1.0 / len(categories))
     share = other_income_share
     # Income that the rate does not move stays in its proportion to the base at the rate of the year before.
     per_base = share / (1.0 - share) * law.path("general_premium_rate", years[:1])[0] if share else 0.0
@@ -123,7 +154,7 @@ def simulate_plain_basis(
         years=years,
         opening_reserve=posterior["plain_reserve_end"].copy(),
         general_base=base,
-        category_mix=np.full((len(categories), outlay.shape[1]), 1.0 / len(categories)),
+        category_mix=np.repeat(np.array([[mix[name]] for name in categories]), outlay.shape[1], axis=1),
         categories=categories,
         reference_dependants=0.0,
         supplementary_base={},
@@ -139,9 +170,32 @@ def simulate_plain_basis(
             "share_65_and_over": old[1:] / total[1:],
             "population_20_to_64": working[1:],
             "need_index": need[1:] / need[1],
+            **_member_drivers(members, law, outlay.shape[1]),
         },
+        members=members,
         assumptions=(*notes, *ASSUMPTIONS),
     )
+
+
+def _log_steps(people: Array | tuple[Array, ...], kind: str) -> tuple[Array, Array, Array]:
+    """Yearly log changes of heads, payers and need a head, from persons under :func:`need_weights`.
+
+    Children are no members of an employees' scheme: there the heads are those of 20 and over.
+    """
+    total, working, old, need = people
+    if kind == "employees":
+        total, need = working + old, working + PENSIONER_COST * old
+    heads, workers, ageing = (np.diff(np.log(row), axis=0) for row in (total, working, need / total))
+    return heads, workers, ageing
+
+
+def _member_drivers(members: MemberPeople | None, law: Policy, n_draws: int) -> dict[str, Array]:
+    """Contributors and pensioners under the law, million, the same in every draw."""
+    if members is None or members.kind != "employees":
+        return {}
+    heads = employee_heads(members, law_ages(law, members.years))
+    rows = {"contributors": heads.workers[1:], "pensioners": heads.retired[1:]}
+    return {name: np.repeat(row[:, None], n_draws, axis=1) for name, row in rows.items()}
 
 
 def _people(

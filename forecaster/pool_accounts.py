@@ -143,7 +143,8 @@ def _rows(path: Path) -> tuple[list[_Row], list[Fault]]:
     except OSError as error:
         raise ForecasterError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        fault = Fault("the file", f"bytes that are not UTF-8 ({error.reason})", "CSV in UTF-8", "save it as CSV UTF-8")
+        mend = "save it as CSV UTF-8; Big5, GB18030 and XLSX are read by: forecaster pool import"
+        fault = Fault("the file", f"bytes that are not UTF-8 ({error.reason})", "CSV in UTF-8", mend)
         raise FaultyInput(str(path), [fault]) from None
     numbered = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     if not numbered:

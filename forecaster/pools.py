@@ -1,21 +1,25 @@
 """Pools: which fund is meant, in which country, under which law, in which unit of money.
 
-A shipped pool is a file of ``data/pools``. A pool of the user's own is a folder with ``pool.toml``, ``scheme.toml`` and
-``accounts.csv``, made by ``forecaster pool new`` (docs/pools.md).
+A shipped pool is a file of ``data/pools``; the accounts of a plain one stand in ``data/observed``. A pool of the user's
+own is a folder with ``pool.toml``, ``scheme.toml`` and ``accounts.csv``, made by ``forecaster pool new``
+(docs/pools.md).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
-from forecaster.pool_accounts import Accounts, doubts, last_year_of, read_accounts
+from forecaster.policy import Policy
+from forecaster.pool_accounts import FLOWS, Accounts, doubts, last_year_of, read_accounts
 from forecaster.resources import data_dir
 from forecaster.schemes import Scheme, load_scheme, pydantic_fault, scheme_ids
 
@@ -33,6 +37,55 @@ class Adjustment(BaseModel):
     reason: str
 
 
+class Break(BaseModel):
+    """Years whose figures stand on another footing than the later ones, all off by one unknown factor.
+
+    Attributes
+    ----------
+    line
+        ``income`` or ``outgo``.
+    first, last
+        Years with such figures.
+    size, spread
+        Expected log of the figures over those on today's footing, and its standard deviation.
+    kind
+        ``perimeter``: other things were within the accounts, the reserve too; ``estimate``: the figures were derived
+        and may be off, the reserve follows what was true.
+    reason, source
+        Why, and who says so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    line: Literal["income", "outgo"]
+    first: int
+    last: int
+    size: float = 0.0
+    spread: float = Field(gt=0.0, le=1.0)
+    kind: Literal["perimeter", "estimate"]
+    reason: str
+    source: str
+
+
+class Members(BaseModel):
+    """Whose heads the accounts cover, where a series of them is observed; else the country's population stands in.
+
+    Attributes
+    ----------
+    kind
+        ``employees`` (contributors and pensioners who pay nothing), ``residents`` (everyone else), or ``country``
+        (counted heads that go on as the country's people do).
+    total, workers
+        Series of the insured and, of employees, of the contributors; million persons, stock at year end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["employees", "residents", "country"]
+    total: str
+    workers: str | None = None
+
+
 class _PoolFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -47,8 +100,11 @@ class _PoolFile(BaseModel):
     adjustments: tuple[Adjustment, ...] = ()
     confirmed: tuple[str, ...] = ()
     other_income_share: float = Field(default=0.0, ge=0.0, lt=1.0)
+    breaks: tuple[Break, ...] = ()
+    members: Members | None = None
+    category_mix: dict[str, float] | None = None
 
-    @field_validator("schemes", "adjustments", "confirmed", mode="before")
+    @field_validator("schemes", "adjustments", "confirmed", "breaks", mode="before")
     @classmethod
     def _tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
@@ -82,6 +138,12 @@ class Pool:
         Figures that look odd and that the user has confirmed, as ``outgo 2009``.
     other_income_share
         Share of the income that the premium rate does not move.
+    breaks
+        Years whose figures stand on another footing, as declared in ``pool.toml``.
+    members
+        Whose heads the accounts cover; None where the country's population stands in.
+    category_mix
+        Category of the law to its share in the contribution base; None for equal shares.
     """
 
     name: str
@@ -96,6 +158,9 @@ class Pool:
     adjustments: tuple[Adjustment, ...] = ()
     confirmed: tuple[str, ...] = ()
     other_income_share: float = 0.0
+    breaks: tuple[Break, ...] = ()
+    members: Members | None = None
+    category_mix: Mapping[str, float] | None = None
 
     @property
     def law(self) -> Scheme:
@@ -126,8 +191,12 @@ class Pool:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files of a pool of one's own that a fit reads beside the law."""
-        return () if self.folder is None else (self.folder / POOL_FILE, self.folder / ACCOUNTS_FILE)
+        """Files that a fit of a plain pool reads beside the law."""
+        if self.folder is not None:
+            return self.folder / POOL_FILE, self.folder / ACCOUNTS_FILE
+        observed = data_dir() / "observed" / self.place
+        series = ("pool_accounts", *((own_table(self.members.total),) if self.members else ()))
+        return data_dir() / "pools" / f"{self.name}.toml", *(observed / f"{name}.csv" for name in dict.fromkeys(series))
 
     @property
     def address(self) -> str:
@@ -227,11 +296,58 @@ def _pool(content: _PoolFile, schemes: tuple[str, ...], first_year: int, folder:
         adjustments=content.adjustments,
         confirmed=content.confirmed,
         other_income_share=content.other_income_share,
+        breaks=content.breaks,
+        members=content.members,
+        category_mix=content.category_mix,
+    )
+
+
+def own_table(series: str) -> str:
+    """Table of observed figures in which a series of a pool's accounts or members stands."""
+    stem, _, scheme = series.partition("|")
+    return "pool_accounts" if stem.startswith("pool_") else scheme
+
+
+def observed_series(place: str, series: str) -> dict[int, float]:
+    """Year to the best observed figure of a series, whole calendar years or their ends only.
+
+    Raises
+    ------
+    ForecasterError
+        When the series is not observed.
+    """
+    from forecaster.observations import load_observations
+
+    observed = load_observations(place)
+    if series not in observed.names():
+        raise ForecasterError(f"no series {series!r} among the observed figures of {place}; see data/observed/{place}")
+    best = observed.best(series)
+    best = best[best["period"].str.fullmatch(r"\d{4}")]
+    return {int(year): float(value) for year, value in zip(best["year"], best["value"], strict=True)}
+
+
+def _observed_accounts(pool: Pool) -> Accounts:
+    """Accounts of a shipped plain pool: ``pool_income``, ``pool_outgo`` and ``pool_reserve`` of its place."""
+    if pool.model != "plain":
+        raise ForecasterError(f"{pool.name} is a shipped pool of ages and categories: it has no plain accounts")
+    figures = {name: observed_series(pool.place, f"pool_{name}|{pool.name}") for name in (*FLOWS, "reserve")}
+    known = {year for series in figures.values() for year in series}
+    years = np.arange(min(known), max(known) + 1)
+    rates = Policy(pool.law).path("general_premium_rate", years)
+    adjusted = {item.year: item.amount for item in pool.adjustments}
+    columns = {name: np.array([series.get(int(y), np.nan) for y in years]) for name, series in figures.items()}
+    return Accounts(
+        years=years,
+        **columns,
+        rate=rates,
+        adjustment=np.array([adjusted.get(int(y), 0.0) for y in years]),
+        rates=dict(zip(years.tolist(), rates.tolist(), strict=True)),
+        rows=dict.fromkeys(years.tolist(), 0),
     )
 
 
 def known_accounts(pool: Pool, last_year: int | None = None, *, checked: bool = True) -> Accounts:
-    """Accounts of a pool of one's own.
+    """Accounts of a plain pool: of one's own from its file, of a shipped one from the observed figures.
 
     Parameters
     ----------
@@ -246,9 +362,11 @@ def known_accounts(pool: Pool, last_year: int | None = None, *, checked: bool = 
         Naming every fault of the file or, if checked, every doubt about its figures.
     """
     if pool.folder is None:
-        raise ForecasterError(f"{pool.name} is a shipped pool: its figures stand in data/observed")
-    path = pool.folder / ACCOUNTS_FILE
-    accounts = read_accounts(path, {item.year: item.amount for item in pool.adjustments})
+        path = Path("observed") / pool.place / "pool_accounts.csv"
+        accounts = _observed_accounts(pool)
+    else:
+        path = pool.folder / ACCOUNTS_FILE
+        accounts = read_accounts(path, {item.year: item.amount for item in pool.adjustments})
     if last_year is not None:
         if last_year <= accounts.years[0]:
             raise ForecasterError(f"{path}: no accounts by {last_year}; the first are of {accounts.years[0]}")

@@ -169,7 +169,7 @@ def load_scheme(
         scheme = Scheme.model_validate({**raw, **own}, strict=False)
     except ValidationError as error:
         raise FaultyInput(subject, [pydantic_fault(item) for item in error.errors()]) from None
-    faults = [*_value_faults(scheme), *_share_faults(scheme), *_tie_faults(scheme)]
+    faults = [*value_faults(scheme.parameters), *_share_faults(scheme), *_tie_faults(scheme)]
     if faults:
         raise FaultyInput(subject, faults)
     return scheme
@@ -185,9 +185,10 @@ def pydantic_fault(item: Any, guide: str = "docs/schemes.md") -> Fault:
     return Fault(where, repr(item["input"])[:80], item["msg"], "correct the value")
 
 
-def _value_faults(scheme: Scheme) -> list[Fault]:
+def value_faults(parameters: Mapping[str, Parameter]) -> list[Fault]:
+    """Values without bounds or source, out of their bounds, not a number or a word, or dated out of order."""
     faults = []
-    for name, parameter in scheme.parameters.items():
+    for name, parameter in parameters.items():
         where = f"parameters.{name}"
         if parameter.unit == "choice":
             faults += [

@@ -69,7 +69,7 @@ def test_a_new_pool_is_a_folder_that_asks_to_be_filled(tmp_path):
     folder = tmp_path / "mine"
     result = run("pool", "new", folder, "--country", "DEU", "--unit", "bn")
     assert result.exit_code == 0
-    assert {path.name for path in folder.iterdir()} == {"pool.toml", "scheme.toml", "accounts.csv"}
+    assert {path.name for path in folder.iterdir()} == {"pool.toml", "scheme.toml", "accounts.csv", "accounts.xlsx"}
     assert 'currency = "EUR"' in (folder / "pool.toml").read_text()
     result = run("pool", "check", folder)
     assert result.exit_code == 2
@@ -111,15 +111,16 @@ def test_a_pool_is_found_by_folder_and_by_its_files(german):
 
 def test_the_shipped_pool_is_data():
     pool = find_pool("tw_nhi_1g")
-    assert pool_names() == ("tw_nhi",)
+    assert pool_names() == ("cn_nrcms", "cn_uebmi", "cn_urrbmi", "tw_nhi")
     assert (pool.name, pool.scheme, pool.money, pool.folder) == ("tw_nhi", "tw_nhi_2g", "TWD bn", None)
     assert pool.law.money == "TWD bn"
-    with pytest.raises(ForecasterError, match="shipped pool"):
+    with pytest.raises(ForecasterError, match="no plain accounts"):
         known_accounts(pool)
 
 
 def test_an_unknown_pool_says_how_to_make_one():
-    with pytest.raises(ForecasterError, match=r"shipped pools: tw_nhi; .*forecaster pool new nowhere --country DEU"):
+    words = r"shipped pools: cn_nrcms, cn_uebmi, cn_urrbmi, tw_nhi; .*forecaster pool new nowhere --country DEU"
+    with pytest.raises(ForecasterError, match=words):
         find_pool("nowhere")
 
 

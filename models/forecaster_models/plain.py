@@ -17,6 +17,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 
 from forecaster.pool_accounts import TOLERANCE, Accounts
+from forecaster.pools import Break
 from forecaster_models.blocks import Block
 from forecaster_models.plain_paths import (
     LASTING,
@@ -24,6 +25,7 @@ from forecaster_models.plain_paths import (
     LinearSystem,
     PlainData,
     Weights,
+    break_states,
     coefficients,
     evidence,
     linear_system,
@@ -129,21 +131,37 @@ def _handed_on(data: PlainData) -> dict[str, int]:
 
 
 def _wanted(data: PlainData) -> Array:
-    """States that are drawn: what is handed on, and the paths where a flow is missing."""
-    return np.union1d(np.flatnonzero(np.isnan(data.log_flows)), list(_handed_on(data).values())).astype(int)
+    """States that are drawn: what is handed on, the paths where no flow is known as it was, and the breaks."""
+    breaks = break_states(data)
+    handed = [*_handed_on(data).values(), *range(breaks.start, breaks.stop)]
+    return np.union1d(_unknown(data), handed).astype(int)
+
+
+def _unknown(data: PlainData) -> Array:
+    """Flows, outgo first, of which no figure is known or only an estimate that may be off."""
+    estimated = (data.footing != data.reserve_footing).any(axis=0)
+    return np.flatnonzero(np.isnan(data.log_flows) | estimated)
 
 
 def _missing(data: PlainData, states: Any, at: Mapping[int, int]) -> None:
     """Flows and reserves of the years without one; such a reserve follows from the nearest known one."""
     accounts, n = data.accounts, len(data.accounts.years)
     per_base = np.concatenate([np.zeros(n), data.log_per_base])
-    gaps = np.flatnonzero(np.isnan(data.log_flows))
-    known = np.exp(np.nan_to_num(data.log_flows) + per_base) * np.isfinite(data.log_flows)
-    flows: Any = known
+    gaps = _unknown(data)
+    flows: Any = np.exp(np.nan_to_num(data.log_flows) + per_base)
     if gaps.size:
-        drawn = pt.exp(states[[at[int(gap)] for gap in gaps]] + per_base[gaps])
-        flows = known + pt.dot(np.eye(2 * n)[:, gaps], drawn)
-        for name, rows in (("outgo", gaps < n), ("income", gaps >= n)):
+        breaks = break_states(data)
+        drawn = states[[at[int(gap)] for gap in gaps]]
+        if data.breaks:
+            drawn = drawn + pt.dot(
+                data.reserve_footing.T[gaps], states[[at[i] for i in range(breaks.start, breaks.stop)]]
+            )
+        drawn = pt.exp(drawn + per_base[gaps])
+        keep = np.ones(2 * n)
+        keep[gaps] = 0.0
+        flows = keep * flows + pt.dot(np.eye(2 * n)[:, gaps], drawn)
+        missing = np.isnan(data.log_flows)[gaps]
+        for name, rows in (("outgo", missing & (gaps < n)), ("income", missing & (gaps >= n))):
             if rows.any():
                 pm.Deterministic(f"plain_{name}", drawn[np.flatnonzero(rows)])
     open_years = np.flatnonzero(np.isnan(accounts.reserve))
@@ -158,9 +176,16 @@ def _missing(data: PlainData, states: Any, at: Mapping[int, int]) -> None:
         pm.Deterministic("plain_reserve_end", reserve[-1])
 
 
-def plain_block(accounts: Accounts, place: str, priors: Priors, other_income_share: float = 0.0) -> Block:
-    """The block, data and priors bound."""
-    data = plain_data(accounts, place, other_income_share)
+def plain_block(
+    accounts: Accounts,
+    place: str,
+    priors: Priors,
+    other_income_share: float = 0.0,
+    people: Array | None = None,
+    breaks: tuple[Break, ...] = (),
+) -> Block:
+    """The block, data and priors bound; arguments as in :func:`forecaster_models.plain_paths.plain_data`."""
+    data = plain_data(accounts, place, other_income_share, people, breaks)
     weights = robust_weights(data, priors)
     keep = KEEP if np.isfinite(accounts.reserve[-1]) else (*KEEP, "plain_reserve_end")
     return Block("plain", partial(plain_model, data, priors, weights), keep, LINEAR)

@@ -17,6 +17,7 @@ from scipy.linalg.lapack import dpotri
 from forecaster.errors import Fault, FaultyInput
 from forecaster.plain_futures import DRIFT_PERSISTENCE, SHOCK_NU, past_people
 from forecaster.pool_accounts import TOLERANCE, Accounts
+from forecaster.pools import Break
 from forecaster_models.priors import Priors
 
 Array = np.ndarray
@@ -60,7 +61,9 @@ class PlainData:
     log_per_base
         Log of income a unit of base: the rate, by the share of income that is premium, ``(year,)``.
     head_step, age_step, worker_step
-        Yearly log change of persons, of need a person, and of persons of 20 to 64, ``(year - 1,)``.
+        Yearly log change of members, of need a member, and of those who pay, ``(year - 1,)``.
+    breaks
+        Years whose figures stand on another footing.
     """
 
     accounts: Accounts
@@ -69,6 +72,24 @@ class PlainData:
     head_step: Array
     age_step: Array
     worker_step: Array
+    breaks: tuple[Break, ...] = ()
+
+    @property
+    def footing(self) -> Array:
+        """Whether a flow stands on the footing of a break, outgo first, ``(break, 2 year)``."""
+        years = self.accounts.years
+        none = np.zeros_like(years, dtype=bool)
+        rows = []
+        for item in self.breaks:
+            within = (years >= item.first) & (years <= item.last)
+            rows.append(np.concatenate([within, none] if item.line == "outgo" else [none, within]))
+        return np.array(rows, dtype=float).reshape(len(self.breaks), 2 * len(years))
+
+    @property
+    def reserve_footing(self) -> Array:
+        """The same of the flows that the reserve follows: an estimate that is off moves no reserve."""
+        kinds = np.array([item.kind == "perimeter" for item in self.breaks], dtype=float)
+        return self.footing * kinds[:, None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +103,7 @@ class Weights:
     booked
         Of the booked flows, outgo first, ``(2 year,)``.
     centre
-        Smoothed log paths of outgo and base, ``(2 year,)``.
+        Smoothed log paths of outgo and base as the reserve follows them, ``(2 year,)``.
     """
 
     shocks: Array
@@ -129,8 +150,14 @@ class Evidence:
     error: Array
 
 
-def plain_data(accounts: Accounts, place: str, other_income_share: float = 0.0) -> PlainData:
-    """Arrays of a pool's accounts, with the population of its country.
+def plain_data(
+    accounts: Accounts,
+    place: str,
+    other_income_share: float = 0.0,
+    people: Array | None = None,
+    breaks: tuple[Break, ...] = (),
+) -> PlainData:
+    """Arrays of a pool's accounts, with its members or else the population of its country.
 
     Parameters
     ----------
@@ -138,8 +165,14 @@ def plain_data(accounts: Accounts, place: str, other_income_share: float = 0.0) 
         ISO 3166 three-letter code.
     other_income_share
         Share of income that the premium rate does not move.
+    people
+        Members, those who pay, and members by the cost of their age, ``(3, year)``; the country's people when left out.
+    breaks
+        Years whose figures stand on another footing.
     """
-    total, working, _, need = past_people(place, int(accounts.years[0]), int(accounts.years[-1]))
+    if people is None:
+        people = past_people(place, int(accounts.years[0]), int(accounts.years[-1]))[[0, 1, 3]]
+    total, working, need = people
     log_per_base = np.log(accounts.rate_filled / (1.0 - other_income_share))
     return PlainData(
         accounts=accounts,
@@ -148,6 +181,7 @@ def plain_data(accounts: Accounts, place: str, other_income_share: float = 0.0) 
         head_step=np.diff(np.log(total)),
         age_step=np.diff(np.log(need / total)),
         worker_step=np.diff(np.log(working)),
+        breaks=breaks,
     )
 
 
@@ -158,12 +192,25 @@ def state_names(data: PlainData) -> tuple[slice, slice, slice, slice, dict[str, 
     return slice(0, n), slice(n, 2 * n), *drifts, {name: 4 * n - 2 + i for i, name in enumerate(LASTING)}
 
 
+def break_states(data: PlainData) -> slice:
+    """Where the logs of the figures over those on today's footing stand, after all other states."""
+    first = 4 * len(data.accounts.years) - 2 + len(LASTING)
+    return slice(first, first + len(data.breaks))
+
+
+def on_footing(data: PlainData, footing: Array) -> Array:
+    """Paths of log outgo and log base as a footing has them, from the states, ``(2 year, state)``."""
+    rows = np.eye(2 * len(data.accounts.years), break_states(data).stop)
+    rows[:, break_states(data)] = footing.T
+    return rows
+
+
 def prior_of(data: PlainData, priors: Priors, weights: Weights) -> Prior:
     """Prior of the states, shocks widened in the years whose weight says that they stand apart."""
     n = len(data.accounts.years)
     mean, sd = linear_priors(priors)
     cost, base, cost_drift, base_drift, lasting = state_names(data)
-    size = 4 * n - 2 + len(lasting)
+    size = break_states(data).stop
     cumulated = np.tril(np.ones((n, n - 1)), -1)
     expected = np.zeros(size)
     for rows, step in ((cost, data.head_step), (base, data.worker_step)):
@@ -188,6 +235,9 @@ def prior_of(data: PlainData, priors: Priors, weights: Weights) -> Prior:
     for name, state in lasting.items():
         loadings[name][state] = 1.0
     fixed = LEVEL_SD**2 * sum(np.outer(loadings[k], loadings[k]) for k in ("cost_level", "base_level"))
+    for i, item in enumerate(data.breaks):
+        at = break_states(data).start + i
+        expected[at], fixed[at, at] = item.size, item.spread**2
     for name in LINEAR:
         expected = expected + mean[name] * loadings[name]
         fixed = fixed + sd[name] ** 2 * np.outer(loadings[name], loadings[name])
@@ -235,25 +285,27 @@ def linear_priors(priors: Priors) -> tuple[dict[str, float], dict[str, float]]:
 def evidence(data: PlainData, weights: Weights) -> Evidence:
     """Booked flows, and the sums of flows that reserves tell where a flow between two of them is missing."""
     accounts, n = data.accounts, len(data.accounts.years)
-    size = 4 * n - 2 + len(LASTING)
     known = np.flatnonzero(np.isfinite(data.log_flows))
-    rows, values = [np.eye(size)[known]], [data.log_flows[known]]
+    rows, values = [on_footing(data, data.footing)[known]], [data.log_flows[known]]
+    true = on_footing(data, data.reserve_footing)
     noise, errors = [1.0 / weights.booked[known]], [np.zeros(len(known))]
     reserves = np.flatnonzero(np.isfinite(accounts.reserve))
     money = np.exp(weights.centre + np.concatenate([np.zeros(n), data.log_per_base]))
     for before, after in pairwise(reserves):
         between = np.arange(before + 1, after + 1)
-        if np.isfinite(accounts.income[between] + accounts.outgo[between]).all():
+        estimated = (data.footing != data.reserve_footing).any(axis=0)
+        if np.isfinite(accounts.income[between] + accounts.outgo[between]).all() and not (
+            estimated[between].any() or estimated[n + between].any()
+        ):
             continue  # the flows tell it better
         sign = np.zeros(2 * n)
         sign[between], sign[n + between] = -1.0, 1.0
         told = accounts.reserve[after] - accounts.reserve[before] - accounts.adjustment[between].sum()
         # Linear in the logs around the smoothed paths, in units of the outgo of the time.
         scale = money[between].mean()
-        row = np.zeros((1, size))
-        row[0, : 2 * n] = sign * money / scale
-        rows.append(row)
-        values.append([(told - sign @ money) / scale + row[0, : 2 * n] @ weights.centre])
+        row = sign * money / scale
+        rows.append((row @ true)[None, :])
+        values.append([(told - sign @ money) / scale + row @ weights.centre])
         noise.append([0.0])
         errors.append([TOLERANCE * np.sqrt(len(between))])
     return Evidence(np.vstack(rows), np.concatenate(values), np.concatenate(noise), np.concatenate(errors))
@@ -362,7 +414,8 @@ def robust_weights(data: PlainData, priors: Priors) -> Weights:
     cost, base, cost_drift, base_drift, lasting = state_names(data)
     weights = Weights(np.ones((2, n - 1)), _lone_figures(data), _filled_paths(data))
     scales = dict(FIRST_SCALES)
-    rows = np.zeros((2, n - 1, 4 * n - 2 + len(lasting)))
+    rows = np.zeros((2, n - 1, break_states(data).stop))
+    booked_rows, true_rows = on_footing(data, data.footing), on_footing(data, data.reserve_footing)
     every = np.arange(n - 1)
     for i, (name, path, drift) in enumerate((("cost", cost, cost_drift), ("base", base, base_drift))):
         rows[i, every, path.start + every + 1] = 1.0
@@ -375,14 +428,15 @@ def robust_weights(data: PlainData, priors: Priors) -> Weights:
     for _ in range(40):
         mean, covariance = smoothed(data, priors, scales, weights)
         shock = (rows @ mean - volume) ** 2 + np.einsum("ijk,kl,ijl->ij", rows, covariance, rows)
-        booked = (data.log_flows - mean[: 2 * n]) ** 2 + np.diag(covariance)[: 2 * n]
+        spread = np.einsum("ij,jk,ik->i", booked_rows, covariance, booked_rows)
+        booked = (data.log_flows - booked_rows @ mean) ** 2 + spread
         own = np.array([[scales["cost_sd"]], [scales["base_sd"]]])
         shocks = (SHOCK_NU + 1.0) / (SHOCK_NU + shock / own**2)
         noise = np.where(known, (NOISE_NU + 1.0) / (NOISE_NU + booked / scales["noise_sd"] ** 2), 1.0)
         for i, name in enumerate(("cost_sd", "base_sd")):
             scales[name] = _scale(shocks[i] * shock[i], FIRST_SCALES[name])
         scales["noise_sd"] = _scale((noise * booked)[known], FIRST_SCALES["noise_sd"])
-        weights = Weights(shocks, noise, mean[: 2 * n])
+        weights = Weights(shocks, noise, true_rows @ mean)
     return weights
 
 
