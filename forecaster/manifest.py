@@ -16,21 +16,12 @@ from typing import Any
 import forecaster
 from forecaster.basis import Basis
 from forecaster.certificate import Record
+from forecaster.hashing import digest
 from forecaster.observations import list_places, observation_hash
 from forecaster.policy import Policy
 from forecaster.resources import data_dir
 
 LIBRARIES = ("numba", "numpy", "pandas", "pyarrow", "scipy")
-
-
-def canonical(content: Any) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, UTF-8."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
-
-
-def digest(content: Any) -> str:
-    """SHA-256 of the canonical JSON."""
-    return hashlib.sha256(canonical(content)).hexdigest()
 
 
 def file_hash(paths: Iterable[Path], root: Path) -> str:

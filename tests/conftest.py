@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from postgres_server import find_server, running_server  # noqa: E402
+
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 BROWSER_REQUIRED = CI or os.environ.get("FORECASTER_REQUIRE_BROWSER", "") not in {"", "0"}
+POSTGRES_REQUIRED = CI or os.environ.get("FORECASTER_REQUIRE_POSTGRES", "") not in {"", "0"}
 
 # A shared machine is sometimes slow, so no deadline; in CI the examples are the same every time.
 settings.register_profile(
@@ -51,7 +55,7 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
     "--disable-quic",
 )
-_skipped_for_want_of_chromium = pytest.StashKey[int]()
+_skipped = pytest.StashKey[list[str]]()
 
 
 def find_chromium() -> str | None:
@@ -64,25 +68,34 @@ def find_chromium() -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without Chromium: skip the browser tests on a user's machine, stop in CI."""
-    wanting = [item for item in items if item.get_closest_marker("browser")]
-    if not wanting or find_chromium():
-        return
-    if BROWSER_REQUIRED:
-        raise pytest.UsageError(f"{len(wanting)} browser tests need Chromium and none was found; install chromium")
-    config.stash[_skipped_for_want_of_chromium] = len(wanting)
-    for item in wanting:
-        item.add_marker(pytest.mark.skip(reason="no Chromium found; install chromium to run the browser tests"))
+    """Without Chromium or PostgreSQL: skip the tests that need it on a user's machine, stop in CI."""
+    config.stash[_skipped] = []
+    for mark, what, found, required in (
+        ("browser", "Chromium", find_chromium(), BROWSER_REQUIRED),
+        ("postgres", "PostgreSQL", find_server(), POSTGRES_REQUIRED),
+    ):
+        wanting = [item for item in items if item.get_closest_marker(mark)]
+        if not wanting or found:
+            continue
+        if required:
+            install = {"browser": "chromium", "postgres": "postgresql"}[mark]
+            raise pytest.UsageError(f"{len(wanting)} {mark} tests need {what} and none was found; install {install}")
+        config.stash[_skipped].append(f"{len(wanting)} {mark} tests, for no {what} was found")
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason=f"no {what} found"))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say aloud that the browser was not tested."""
-    count = config.stash.get(_skipped_for_want_of_chromium, 0)
-    if count:
-        terminalreporter.write_line(
-            f"NOT TESTED: {count} browser tests, for no Chromium was found; install it or set FORECASTER_CHROMIUM",
-            yellow=True,
-        )
+    """Say aloud what was not tested."""
+    for text in config.stash.get(_skipped, []):
+        terminalreporter.write_line(f"NOT TESTED: {text}; docs/setup.md says how to have it", yellow=True)
+
+
+@pytest.fixture(scope="module")
+def postgres_address() -> Iterator[str]:
+    """Address of a PostgreSQL server that runs as long as the module's tests."""
+    with running_server() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,30 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from forecaster.cli import backtest, check, compare, dashboard, fit, pool, project, solve, sources
+from forecaster.cli import (
+    adjustment,
+    ageing,
+    backtest,
+    check,
+    compare,
+    dashboard,
+    diagnose,
+    drivers,
+    effects,
+    enrolment,
+    fit,
+    people,
+    pool,
+    project,
+    reconcile,
+    report,
+    runs,
+    solve,
+    sources,
+    stack,
+    transplant,
+    who_pays,
+)
 from forecaster.errors import ForecasterError
 
 
@@ -43,13 +66,27 @@ for _command in (
     compare.compare,
     solve.solve,
     check.check,
+    effects.effects,
+    enrolment.enrolment,
+    adjustment.adjustment,
+    transplant.transplant,
+    who_pays.who_pays,
+    drivers.drivers,
+    stack.stack,
+    stack.spiral,
     sources.sources,
     fit.fit,
     backtest.backtest,
+    diagnose.diagnose,
+    people.people,
+    ageing.ageing,
+    reconcile.reconcile,
+    report.report,
     dashboard.dashboard,
 ):
     app.command()(_command)
 app.add_typer(pool.pool, name="pool")
+app.add_typer(runs.runs, name="runs")
 
 
 def _version(wanted: bool) -> None:

@@ -41,6 +41,9 @@ def backtest(
 
     Finished origins are kept, so that a stopped backtest resumes.
     """
+    from forecaster.cli.recording import keep_if_configured
+    from forecaster.pools import find_pool
+    from forecaster.replay import record_backtest
     from forecaster_models.backtest import backtest_pool
 
     with _Bar() as bar:
@@ -57,6 +60,7 @@ def backtest(
             f"Stopped. {bar.finished} finished origins are kept; the same command goes on from there.", soft_wrap=True
         )
         raise typer.Exit(STOPPED)
+    keep_if_configured(lambda store: record_backtest(store, find_pool(pool), result.folder, "backtested"))
     if json_:
         print_json({**result.certificate, "folder": str(result.folder)})
     else:

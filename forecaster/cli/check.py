@@ -12,9 +12,11 @@ from forecaster.cli.shared import Json, console, print_json, read_law
 from forecaster.errors import FaultyInput, ForecasterError
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.console import Console
 
     from forecaster.basis import Basis
+    from forecaster.members import MemberPeople
     from forecaster.schemes import Scheme
 
 
@@ -96,7 +98,7 @@ def probe_basis(scheme: Scheme) -> Basis:
     """Made-up basis of one draw with every category and item of the scheme, its thresholds other than the law's."""
     import numpy as np
 
-    from forecaster.basis import Basis, PaymentSizes
+    from forecaster.basis import Basis, PaymentSizes, Points
 
     last = max(day.start.year for parameter in scheme.parameters.values() for day in parameter.values) + 1
     last = last if scheme.end is None else min(last, scheme.end.year)
@@ -125,15 +127,34 @@ def probe_basis(scheme: Scheme) -> Basis:
         law_thresholds={item: np.full(2, 1.0) for item in sized},
         law_ceiling=np.full(2, 1e6),
         drivers={},
+        points=Points(level(850.0), np.array([0.9])),
+        members=_probe_members(scheme, years),
     )
+
+
+def _probe_members(scheme: Scheme, years: np.ndarray) -> MemberPeople | None:
+    """Members of the scheme's pool as last counted, taken for those of the years before the probe's."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from forecaster.members import members_ahead
+    from forecaster.pools import find_shipped_pool, pool_names
+
+    if scheme.pool not in pool_names():
+        return None
+    pool = find_shipped_pool(scheme.pool)
+    people = members_ahead(pool, pool.first_year - 1, pool.first_year + len(years) - 1)
+    return people and replace(people, years=np.arange(years[0] - 1, years[-1] + 1))
 
 
 def _files(findings: Findings) -> None:
     from forecaster.basis import read_basis
     from forecaster.observations import list_places, load_observations
     from forecaster.policy import Policy, Reform
+    from forecaster.pools import pool_names
     from forecaster.resources import data_dir
-    from forecaster.schemes import load_scheme, scheme_ids
+    from forecaster.schemes import load_scheme
 
     def observed(place: str) -> str:
         found = load_observations(place)
@@ -159,15 +180,45 @@ def _files(findings: Findings) -> None:
         Policy(load_scheme(reform_scheme(name)), changes)
         return f"reform {name}: {changes.token}"
 
+    def official(name: str) -> str:
+        from forecaster.effects import official_effects
+
+        return f"official effects {name}: {len(official_effects(load_scheme(name)))} figures"
+
+    def incidence(name: str) -> str:
+        from forecaster.who_pays import incidence_of
+
+        return f"incidence {name}: {len(incidence_of(name).notes)} notes on what is assumed"
+
+    def stack(name: str) -> str:
+        from forecaster.benefits import fitted_severity, load_stack
+
+        found = load_stack(name)
+        fit = fitted_severity(found)
+        return f"stack {name}: {len(found.layers)} layers, spending fitted to {len(fit.targets)} figures"
+
+    def households(name: str) -> str:
+        from forecaster.household import read_households
+
+        return f"households {name}: {', '.join(read_households(name).places)}"
+
     for place in list_places():
         findings.attempt(lambda place=place: observed(place))  # type: ignore[misc]
     findings.attempt(demography)
+    for path in sorted((data_dir() / "stacks").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: stack(name))  # type: ignore[misc]
+    for path in sorted((data_dir() / "households").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: households(name))  # type: ignore[misc]
     for path in sorted((data_dir() / "bases").glob("*.toml")):
         findings.attempt(lambda name=path.stem: basis(name))  # type: ignore[misc]
     for path in sorted((data_dir() / "reforms").glob("*.toml")):
         findings.attempt(lambda name=path.stem: reform(name))  # type: ignore[misc]
-    pools = {load_scheme(name).pool for name in scheme_ids()} if not findings.faults else set()
-    for pool in sorted(pools):
+    for path in sorted((data_dir() / "effects").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: official(name))  # type: ignore[misc]
+    for path in sorted((data_dir() / "incidence").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: incidence(name))  # type: ignore[misc]
+    pools = pool_names() if not findings.faults else ()
+    for pool in pools:
         faults = len(findings.faults)
         findings.attempt(lambda pool=pool: _fit(pool))  # type: ignore[misc]
         if len(findings.faults) == faults:

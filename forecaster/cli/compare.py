@@ -10,11 +10,13 @@ import typer
 from forecaster.cli.project import result_files, selected_years
 from forecaster.cli.shared import (
     LAST_HORIZON,
+    Also,
     BasisName,
     Draws,
     Fits,
     Given,
     Json,
+    Save,
     SchemeName,
     console,
     error_console,
@@ -52,6 +54,8 @@ def compare(
         Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    also: Also = None,
+    save: Save = None,
     json_: Json = False,
 ) -> None:
     """Compare two policies on the same simulated futures, lever by lever.
@@ -59,12 +63,14 @@ def compare(
     Example: forecaster compare tw_nhi_2g law "general_premium_rate=0.0557@2027-01-01;average_dependants=0.5@2027-01-01"
     """
     from forecaster.attribution import attribute
+    from forecaster.cli.recording import Asked, check_saving, further_files, save_projection
     from forecaster.export import attribution_table, check_target, run_scenarios, write_folder
     from forecaster.manifest import run_manifest
     from forecaster.policy import Policy
 
     if out is not None:
         check_target(out, force=force)
+    check_saving(also, out, save)
     law = read_law(scheme)
     reforms = [_reform_of(text) for text in (first, second)]
     for reform in reforms:
@@ -80,10 +86,16 @@ def compare(
         scenarios = run_scenarios(given.basis, before, after)
         found = attribute(given.basis, before, after)
         manifest = run_manifest(given.basis, before, after, given.fit, given.record)
+        more = {"attribution": attribution_table(found, given.basis.years, law.money)}
         if out is not None:
-            table = attribution_table(found, given.basis.years, law.money)
-            write_folder(out, result_files(scenarios, [], manifest, {"attribution": table}), force=force)
+            files = further_files(also, scenarios, [], manifest, more)
+            write_folder(out, result_files(scenarios, [], manifest, more, also=files), force=force)
+        if save is not None:
+            asked = Asked(law, basis, draws, fits, after.change, before.change)
+            saved = save_projection(asked, given, manifest, result_files(scenarios, [], manifest, more), save)
     answer = _summary(scenarios, found, manifest)
+    if save is not None:
+        answer["saved"] = saved.id
     if json_:
         print_json(answer)
     else:
@@ -110,6 +122,7 @@ def _policy(given: Given, reform: Reform, name: str) -> Policy:
 
 def _summary(scenarios: tuple[Scenario, ...], found: Attribution, manifest: dict[str, Any]) -> dict[str, Any]:
     """The answer as plain data; money as means over the draws, second less first."""
+    from forecaster.rules import overridden_rates
     from forecaster.solvency import below_months, quantiles
 
     basis = scenarios[0].basis
@@ -132,7 +145,10 @@ def _summary(scenarios: tuple[Scenario, ...], found: Attribution, manifest: dict
             **{lever: lines["reserve"].mean(axis=1)[rows].tolist() for lever, lines in found.parts.items()},
         },
         "order_free": found.order_free,
-        "warnings": (manifest["backtest"] or {}).get("warnings", []),
+        "warnings": [
+            *(manifest["backtest"] or {}).get("warnings", []),
+            *(f"Note: {text}." for s in scenarios for text in overridden_rates(s.policy, basis.years)),
+        ],
         "run_hash": manifest["run_hash"],
     }
 
@@ -158,6 +174,8 @@ def _print(answer: dict[str, Any], money: str, out: Path | None) -> None:
     for warning in answer["warnings"]:
         screen.print(warning, soft_wrap=True)
     screen.print(f"Run {answer['run_hash']}")
+    if "saved" in answer:
+        screen.print(f"Kept as run {answer['saved'][:12]}; forecaster runs show {answer['saved'][:12]}")
     if out is not None:
         screen.print(f"Tables written to {out}", soft_wrap=True)
 

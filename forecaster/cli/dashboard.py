@@ -30,14 +30,38 @@ def dashboard(
         "127.0.0.1"
     ),
     headless: Annotated[bool, typer.Option("--headless", help="Do not try to open a browser.")] = False,
+    pool: Annotated[
+        list[str] | None, typer.Option("--pool", metavar="FOLDER", help="Show a pool of your own too; repeatable.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Read only: no page of downloads.")] = False,
 ) -> None:
-    """Show the dashboard on the shipped fit and print its address."""
+    """Show the dashboard on the shipped fits and print its address."""
     script = dashboard_script()
+    own = [argument for name in pool or () for argument in ("--pool", own_pool(name))]
+    if public:
+        os.environ["FORECASTER_PUBLIC"] = "1"
     check_port(address, port)
     host = f"[{address}]" if ":" in address else address
     shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
     print(f"Dashboard: http://{shown}:{port} (stop it with Ctrl+C)", flush=True)
-    os.execv(sys.executable, streamlit_command(script, address, port, headless))
+    command = streamlit_command(script, address, port, headless)
+    os.execv(sys.executable, [*command, "--", *own] if own else command)
+
+
+def own_pool(name: str) -> str:
+    """Folder of a pool of one's own that has a fit, as an absolute path.
+
+    Raises
+    ------
+    ForecasterError
+        When it is no pool, or has not been fitted.
+    """
+    from forecaster.fitted import load_fit
+    from forecaster.pools import find_pool
+
+    pool = find_pool(name)
+    load_fit(pool)
+    return str(Path(pool.address).resolve()) if pool.folder else pool.name
 
 
 def dashboard_script() -> Path:

@@ -37,7 +37,9 @@ def fit(
 
     Finished blocks are kept, so that a stopped fit resumes. Exit code 1 when the gates on convergence reject the fit.
     """
+    from forecaster.cli.recording import keep_if_configured
     from forecaster.pools import find_pool
+    from forecaster.replay import record_fit
     from forecaster_models.fit import fit_pool
 
     found = find_pool(pool)
@@ -46,6 +48,7 @@ def fit(
     chosen |= {} if priors is None else {"priors": priors}
     with _Bars() as bars:
         manifest = fit_pool(found, out=folder, quick=quick, fresh=fresh, progress=bars, **chosen)
+    keep_if_configured(lambda store: record_fit(store, found, folder / found.name, "fitted"))
     if json_:
         print_json(manifest)
     else:

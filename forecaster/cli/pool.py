@@ -7,14 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from forecaster.cli.intake import import_accounts
 from forecaster.cli.shared import Json, console, print_json
 from forecaster.errors import ForecasterError
 
 pool = typer.Typer(
-    help="Make and check a pool of your own: yearly income, outgo, reserve and premium rate.",
+    help="Make, fill and check a pool of your own: yearly income, outgo, reserve and premium rate.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+pool.command("import")(import_accounts)
 
 CURRENCIES = {
     "TWN": "TWD",
@@ -49,6 +52,7 @@ def new(
     for path, what in written.items():
         screen.print(f"  {path.name:14}{what}")
     screen.print(f"Fill in accounts.csv, then: forecaster pool check {folder}", soft_wrap=True)
+    screen.print(f"Or fill in a workbook, then: forecaster pool import {folder} {folder / WORKBOOK}", soft_wrap=True)
 
 
 def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> dict[Path, str]:
@@ -93,9 +97,29 @@ def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> 
             for mark, value in filled.items():
                 text = text.replace(mark, value)
             (folder / file).write_text(text, encoding="utf-8")
+        (folder / WORKBOOK).write_bytes(_workbook(f"{money} {unit}"))
     except OSError as error:
         raise ForecasterError(f"cannot write {folder}: {error.strerror}") from None
-    return {folder / file: what for file, (_, what) in files.items()}
+    told = {folder / file: what for file, (_, what) in files.items()}
+    return {**told, folder / WORKBOOK: "the same as a workbook, for those who prefer one"}
+
+
+def _workbook(money: str) -> bytes:
+    """The accounts to be filled in as a workbook: one sheet for the figures, one that explains the columns."""
+    import pandas as pd
+
+    from forecaster.export import workbook_bytes
+
+    headings = [f"{name} [{money}]" if name in {"income", "outgo", "reserve"} else name for name in _COLUMN_NOTES]
+    empty = pd.DataFrame({heading: pd.Series(dtype=float) for heading in headings})
+    explained = pd.DataFrame(list(_COLUMN_NOTES.items()), columns=["column", "meaning"])
+    about = {
+        "What this is": "yearly accounts of a fund; fill in the sheet `accounts`, one row a year",
+        "Money": f"{money}, nominal, as pool.toml has it; another unit is stated in the headings, such as [EUR bn]",
+        "Unknown figures": "leave the cell empty; it is estimated",
+        "Then": "forecaster pool import POOL FILE",
+    }
+    return workbook_bytes({"accounts": empty, "explained": explained}, about=about, dictionary=False)
 
 
 @pool.command()
@@ -149,6 +173,16 @@ def findings(name: str) -> dict[str, Any]:
         "scheme": law.content_hash,
     }
 
+
+WORKBOOK = "accounts.xlsx"
+_COLUMN_NOTES = {
+    "year": "calendar year, four digits",
+    "income": "all income of the year",
+    "outgo": "all spending of the year",
+    "reserve": "what the fund holds at the end of the year; negative when it owes",
+    "rate": "premium rate of the year as a share (0.146, not 14.6), the mean if it changed; without one write 1 once",
+    "note": "free text; may be left out",
+}
 
 _POOL = """\
 # A pool of your own. Next to it: accounts.csv (figures) and scheme.toml (law).

@@ -9,11 +9,14 @@ import typer
 
 from forecaster.cli.shared import (
     LAST_HORIZON,
+    Also,
     BasisName,
     Draws,
     Fits,
     Json,
+    Options,
     ReformName,
+    Save,
     SchemeName,
     Settings,
     console,
@@ -27,6 +30,7 @@ from forecaster.cli.shared import (
     read_reform,
     refuse_idle,
 )
+from forecaster.errors import ForecasterError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -51,10 +55,13 @@ def project(
     basis: BasisName = None,
     draws: Draws = None,
     fits: Fits = None,
+    option: Options = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    also: Also = None,
+    save: Save = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     json_: Json = False,
 ) -> None:
@@ -62,35 +69,53 @@ def project(
 
     Example: forecaster project tw_nhi_2g --horizon 2060 --set general_premium_rate=0.0557@2027-01-01 --out result
     """
+    from forecaster.cli.recording import Asked, check_saving, further_files, save_projection
     from forecaster.export import check_target, run_scenarios, write_folder
     from forecaster.manifest import run_manifest
+    from forecaster.need import SpendingOptions
     from forecaster.policy import Policy
 
     if out is not None:
         check_target(out, force=force)
+    check_saving(also, out, save)
     law = read_law(scheme)
+    options = SpendingOptions.parse(option) if option else None
+    if options is not None and save is not None:
+        raise ForecasterError(
+            "--option and --save: a kept run does not hold options of spending; leave out one of them"
+        )
     changes = read_reform(settings, reform)
     Policy(law, changes)  # a wrong name or value is told before the seconds that the basis takes
     with error_console().status("drawing the basis ...") as status:
         if quiet:
             status.stop()
-        given = read_given(law, basis, horizon, draws, fits)
+        given = read_given(law, basis, horizon, draws, fits, options)
         reformed = given.reformed(changes)
         refuse_idle(given.basis, given.law, reformed)
         scenarios = run_scenarios(given.basis, given.law, reformed)
-        questions = _questions(scenarios)
+        questions = questions_of(scenarios)
         manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
         if out is not None:
-            write_folder(out, result_files(scenarios, questions, manifest), force=force)
+            files = result_files(
+                scenarios, questions, manifest, also=further_files(also, scenarios, questions, manifest)
+            )
+            write_folder(out, files, force=force)
+        if save is not None:
+            asked = Asked(law, basis, draws, fits, changes)
+            saved = save_projection(asked, given, manifest, result_files(scenarios, questions, manifest), save)
     summary = summary_of(scenarios, questions, manifest, changes)
+    if save is not None:
+        summary["saved"] = saved.id
     if json_:
         print_json(summary)
     elif not quiet:
         _print(summary, given.basis, out)
 
 
-def _questions(scenarios: tuple[Scenario, ...]) -> list[RateQuestion]:
+def questions_of(scenarios: tuple[Scenario, ...]) -> list[RateQuestion]:
+    """The rates that keep the law's least reserve, for the usual years and chances."""
     from forecaster.export import RateQuestion
+    from forecaster.rules import yearly_review
     from forecaster.solve import required_rate
 
     basis = scenarios[0].basis
@@ -109,6 +134,8 @@ def _questions(scenarios: tuple[Scenario, ...]) -> list[RateQuestion]:
             ),
         )
         for scenario in scenarios
+        # Where a yearly review sets the rate there is none to ask for.
+        if not yearly_review(scenario.policy, basis.years).on[int(start.year - basis.years[0])]
         for year in years
         for chance in chances
     ]
@@ -119,8 +146,12 @@ def result_files(
     questions: list[RateQuestion],
     manifest: dict[str, Any],
     more: dict[str, DataFrame] | None = None,
+    also: dict[str, bytes] | None = None,
 ) -> dict[str, bytes]:
-    """Everything that ``--out`` writes, by name: tables (``more`` of them too), data dictionary, readme, manifest."""
+    """Everything that ``--out`` writes, by name: tables (``more`` of them too), data dictionary, readme, manifest.
+
+    ``also`` are files in further formats.
+    """
     from forecaster import export
     from forecaster.manifest import manifest_bytes
 
@@ -130,6 +161,7 @@ def result_files(
     files["columns.csv"] = export.csv_bytes(export.column_table())
     files["lines.csv"] = export.csv_bytes(export.line_table(scenarios[0].policy.scheme.money))
     files["README.txt"] = _readme(scenarios, manifest).encode()
+    files |= also or {}
     hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
     files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
     return files
@@ -178,6 +210,7 @@ def summary_of(
 ) -> dict[str, Any]:
     """The short answer as plain data: what ``--json`` prints and the terminal words."""
     from forecaster import export
+    from forecaster.rules import overridden_rates
     from forecaster.solvency import quantiles
 
     basis, policy = scenarios[0].basis, scenarios[0].policy
@@ -198,6 +231,7 @@ def summary_of(
         "probabilities": {},
         "first_years": {},
         "reserve_months": {},
+        "point_value": {},
     }
     for name, scenario in by_name.items():
         table = export.probability_table([scenario]).iloc[rows]
@@ -210,7 +244,11 @@ def summary_of(
         }
         low, middle, high = quantiles(scenario.projection.reserve_months, (0.1, 0.5, 0.9))[:, rows]
         answer["reserve_months"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
+        if (value := scenario.projection.point_value) is not None:
+            low, middle, high = quantiles(value, (0.1, 0.5, 0.9))[:, rows]
+            answer["point_value"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
     answer["required_rates"] = export.required_rate_table(questions).to_dict("records")
+    answer["warnings"] = [text for s in scenarios for text in overridden_rates(s.policy, basis.years)]
     answer["assumptions"] = list(basis.assumptions)
     answer["backtest"] = manifest["backtest"]
     answer["run_hash"] = manifest["run_hash"]
@@ -236,6 +274,8 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
     if summary["law_changes_of_the_basis"]:
         screen.print(f"The basis takes as given: {'; '.join(summary['law_changes_of_the_basis'])}")
     screen.print(f"Reform: {'; '.join(summary['reform']) or 'none, only the law is projected'}")
+    for text in summary["warnings"]:
+        screen.print(f"Note: {text}.", style="bold")
     screen.print()
     for name in names:
         screen.print(_sentence(summary, name, floor))
@@ -245,10 +285,15 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
     ):
         cells = {name: [in_futures(p, draws) for p in summary["probabilities"][name][key]] for name in names}
         _print_table(screen, title, summary["years"], cells)
-    cells = {name: _months(summary["reserve_months"][name], draws) for name in names}
+    cells = {name: _banded(summary["reserve_months"][name], draws) for name in names}
     band = ": median (80% band)" if draws > 1 else ""
     _print_table(screen, f"Reserve in months of outgo at the end of the year{band}", summary["years"], cells)
-    _print_rates(screen, summary["required_rates"], draws)
+    if summary["point_value"]:
+        cells = {name: _banded(summary["point_value"][name], draws, 2) for name in names}
+        title = f"Money per point of providers under the budget, before any guarantee{band}"
+        _print_table(screen, title, summary["years"], cells)
+    if summary["required_rates"]:
+        _print_rates(screen, summary["required_rates"], draws)
     screen.print()
     if summary["assumptions"]:
         screen.print("Assumed, not learnt:")
@@ -257,6 +302,8 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
     if summary["backtest"] and summary["backtest"]["record"]:
         screen.print(f"Backtest: {summary['backtest']['record'][1]}")
     screen.print(f"Run {summary['run_hash']}")
+    if "saved" in summary:
+        screen.print(f"Kept as run {summary['saved'][:12]}; forecaster runs show {summary['saved'][:12]}")
     if out is not None:
         screen.print(f"Tables written to {out}", soft_wrap=True)
 
@@ -276,13 +323,13 @@ def _sentence(summary: dict[str, Any], name: str, floor: str) -> str:
     return f"{law} the reserve {parts[0]}; it {parts[1]}."
 
 
-def _months(found: dict[str, list[float]], draws: int) -> list[str]:
+def _banded(found: dict[str, list[float]], draws: int, digits: int = 1) -> list[str]:
     if draws == 1:
         return [f"{round(m, 2) + 0.0:.2f}" for m in found["q0.5"]]
     triples = zip(found["q0.5"], found["q0.1"], found["q0.9"], strict=True)
     # Adding zero after rounding turns "-0.0" into "0.0".
-    rounded = ([round(value, 1) + 0.0 for value in triple] for triple in triples)
-    return [f"{middle:.1f} ({low:.1f} to {high:.1f})" for middle, low, high in rounded]
+    rounded = ([round(value, digits) + 0.0 for value in triple] for triple in triples)
+    return [f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})" for middle, low, high in rounded]
 
 
 _NAMES = {"baseline": "the law", "reform": "the reform"}

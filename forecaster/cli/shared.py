@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     from forecaster.basis import Basis
     from forecaster.certificate import Record
+    from forecaster.need import SpendingOptions
     from forecaster.policy import Policy, Reform
     from forecaster.pools import Pool
+    from forecaster.replay import Unpacked
     from forecaster.schemes import Scheme
 
 SchemeName = Annotated[
@@ -46,7 +48,19 @@ Fits = Annotated[
     Path | None,
     typer.Option("--fits", metavar="DIR", help="Use the pool's fit of this folder instead of the reference fit."),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="How spending follows ageing (docs/cli.md); may be repeated."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable answer instead of the tables.")]
+
+Also = Annotated[
+    list[str] | None,
+    typer.Option("--also", metavar="FORMAT", help="With --out, a further format: xlsx, netcdf or json; repeatable."),
+]
+Save = Annotated[
+    str | None, typer.Option("--save", metavar="WHY", help="Keep the result in the run store, with the reason for it.")
+]
 
 DEFAULT_HORIZON = 2060
 LAST_HORIZON = 2100
@@ -113,7 +127,12 @@ def reform_path(name: str) -> Path:
 
 
 def read_given(
-    scheme: Scheme, name: str | None, horizon: int | None, draws: int | None, fits: Path | None = None
+    scheme: Scheme,
+    name: str | None,
+    horizon: int | None,
+    draws: int | None,
+    fits: Path | None = None,
+    options: SpendingOptions | None = None,
 ) -> Given:
     """The basis that is asked for (by default the pool's reference fit) with the law it stands under.
 
@@ -130,10 +149,14 @@ def read_given(
     fit, record, law = None, None, Policy(scheme)
     if name is None:
         pool = find_pool(scheme.path)
-        basis, fit = _fitted(pool, horizon or DEFAULT_HORIZON, draws, fits)
+        ahead = scheme.end and scheme.end.year >= pool.first_year  # a law that ends within the forecast
+        last = min(DEFAULT_HORIZON, scheme.end.year) if scheme.end and ahead else DEFAULT_HORIZON
+        basis, fit = _fitted(pool, horizon or last, draws, fits, options)
         record = read_record(pool, fit["inputs"])
     elif fits is not None:
         raise ForecasterError("--basis and --fits: give one of them; a basis file needs no fit")
+    elif options is not None:
+        raise ForecasterError("--basis and --option: a basis file holds its outlay; options need the pool's fit")
     else:
         basis = read_basis(name)
         if draws is not None and draws > basis.n_draws:
@@ -146,23 +169,43 @@ def read_given(
     return Given(basis, law, fit, record)
 
 
-def _fitted(pool: Pool, horizon: int, draws: int | None, fits: Path | None) -> tuple[Basis, dict[str, Any]]:
+def given_again(kept: Unpacked) -> tuple[Given, Policy, Policy | None]:
+    """Basis, first and second policy of a recorded projection; no second one where only the law was projected."""
+    from forecaster.policy import Reform
+
+    asked = kept.request
+    given = read_given(read_law(kept.law), kept.basis, asked.horizon, asked.draws, kept.fits)
+    after = given.reformed(Reform.parse(asked.changes))
+    if asked.first is None:
+        return given, given.law, after
+    before = given.reformed(Reform.parse(asked.first)) or given.law
+    return given, before, after or given.law
+
+
+def _fitted(
+    pool: Pool, horizon: int, draws: int | None, fits: Path | None, options: SpendingOptions | None
+) -> tuple[Basis, dict[str, Any]]:
     from forecaster.fitted import load_fit
 
     fit = load_fit(pool, fits)
     first = pool.first_year
     if horizon < first:
         raise ForecasterError(f"the forecast of {pool.name} begins in {first}; a horizon of {horizon} lies before it")
-    return fit.basis(horizon, draws), fit.manifest
+    return fit.basis(horizon, draws, options), fit.manifest
+
+
+def basis_path(name: str) -> Path:
+    """File of a basis: the one named, or a shipped one."""
+    from forecaster.resources import data_dir
+
+    return Path(name) if name.endswith(".toml") else data_dir() / "bases" / f"{name}.toml"
 
 
 def basis_reform(name: str) -> list[str]:
     """Changes of the law that a basis file needs because they are already within its figures (its key ``reform``)."""
     import tomllib
 
-    from forecaster.resources import data_dir
-
-    path = Path(name) if name.endswith(".toml") else data_dir() / "bases" / f"{name}.toml"
+    path = basis_path(name)
     changes = tomllib.loads(path.read_text(encoding="utf-8")).get("reform", [])
     if not isinstance(changes, list) or not all(isinstance(change, str) for change in changes):
         fault = Fault("reform", repr(changes)[:80], "a list of texts NAME=VALUE@DATE", "write it as in docs/bases.md")
@@ -205,15 +248,19 @@ def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str =
         Naming each of them and the likely reasons.
     """
     from forecaster.attribution import by_lever, idle_levers
+    from forecaster.rules import overridden_rates
 
     if reform is None:
         return
-    last = int(basis.years[-1])
+    last, told = int(basis.years[-1]), overridden_rates(reform, basis.years)
     faults = []
     for lever in idle_levers(basis, law, reform):
         changes = by_lever(reform.change)[lever]
         found = f"{'; '.join(map(str, changes))}, which changes nothing through {last}"
-        if all(change.start.year > last for change in changes):
+        overridden = [text for text in told if text.startswith(f"{lever}=")]
+        if overridden:
+            mend = f"{overridden[0]}; leave out one of the two"
+        elif all(change.start.year > last for change in changes):
             mend = "choose an earlier day or a later horizon"
         else:
             mend = "leave it out if the law says so already; forecaster check lists what no projection reads"

@@ -70,6 +70,7 @@ def solve(
     """
     from forecaster.export import RateQuestion
     from forecaster.policy import Policy
+    from forecaster.rules import overridden_rates
     from forecaster.solve import Goal, required_path, required_value
 
     law = read_law(scheme)
@@ -95,6 +96,7 @@ def solve(
             answer = paths[-1].constant
         questions.append(RateQuestion(name, wanted, year, day.isoformat(), probability, answer))
     warnings = [] if given.record is None else list(given.record.warnings)
+    warnings += [f"Note: {text}." for text in overridden_rates(policy, given.basis.years)]
     if json_:
         print_json(
             {

@@ -1,5 +1,6 @@
 """Forecast tables, and writing them: used by the command line and, for downloads, by the dashboard."""
 
+from forecaster.export.draws import draws_dataset, json_bytes, netcdf_bytes
 from forecaster.export.files import (
     column_table,
     csv_bytes,
@@ -7,7 +8,6 @@ from forecaster.export.files import (
     marked,
     neutralised,
     parquet_bytes,
-    sha256,
     table_files,
 )
 from forecaster.export.folder import MARK, check_target, write_folder
@@ -33,6 +33,8 @@ from forecaster.export.tables import (
     spending_table,
     valuation_table,
 )
+from forecaster.export.workbook import projection_workbook, workbook_bytes
+from forecaster.hashing import sha256
 
 __all__ = [
     "BASELINE",
@@ -49,21 +51,26 @@ __all__ = [
     "check_target",
     "column_table",
     "csv_bytes",
+    "draws_dataset",
     "events",
     "first_year_table",
     "forecast_table",
     "forecast_tables",
+    "json_bytes",
     "line_table",
     "line_values",
     "marked",
+    "netcdf_bytes",
     "neutralised",
     "parquet_bytes",
     "probability_table",
+    "projection_workbook",
     "required_rate_table",
     "run_scenarios",
     "sha256",
     "spending_table",
     "table_files",
     "valuation_table",
+    "workbook_bytes",
     "write_folder",
 ]

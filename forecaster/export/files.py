@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 
@@ -102,6 +101,21 @@ _COLUMNS = (
         "mean over the draws of second less first; the levers' means sum to that of `all`",
     ),
     *_quantile_rows("attribution"),
+    ("reconciliation", "measure", "", "a line of the account (mean, reserve_months: median) or a chance by that year"),
+    ("reconciliation", "year", "calendar year", "those that all runs share"),
+    ("reconciliation", "step", "", "first run; what was changed: data, assumptions, law, model, sampling; second run"),
+    ("reconciliation", "value", "money, months or share", "of a run; of a step its part, summing to second less first"),
+    ("waterfall", "step", "", "as in reconciliation"),
+    ("waterfall", "start", "money, months or share", "foot of the bar"),
+    ("waterfall", "end", "money, months or share", "head of the bar"),
+    ("waterfall", "value", "money, months or share", "end less start"),
+    ("waterfall", "measure", "", "as in reconciliation"),
+    ("waterfall", "year", "calendar year", "the last shared one"),
+    ("came", "line", "", "income, outgo or reserve"),
+    ("came", "year", "calendar year", "projected by the first run, published by the second"),
+    *(("came", f"q{p}", "money", f"{p} quantile of the first run") for p in (0.1, 0.5, 0.9)),
+    ("came", "came", "money", "the published figure"),
+    ("came", "within", "", "whether it lies within the first run's 80% band"),
     ("required_rates", "scenario", "", "law that the question is put to: baseline or reform"),
     ("required_rates", "months", "months", "reserve wanted, in months of outgo"),
     ("required_rates", "through_year", "calendar year", "wanted at the end of every year from start to this one"),
@@ -164,8 +178,3 @@ def table_files(tables: Mapping[str, pd.DataFrame], run_hash: str, warnings: Seq
         files[f"{name}.csv"] = csv_bytes(table)
         files[f"{name}.parquet"] = parquet_bytes(table, run_hash)
     return files
-
-
-def sha256(content: bytes) -> str:
-    """Hexadecimal SHA-256."""
-    return hashlib.sha256(content).hexdigest()

@@ -12,7 +12,7 @@ from pathlib import Path
 from forecaster.errors import ForecasterError
 
 MARK = "manifest.json"
-_SUFFIXES = {".csv", ".parquet", ".json", ".txt"}
+_SUFFIXES = {".csv", ".parquet", ".json", ".txt", ".xlsx", ".nc", ".svg"}
 
 
 def check_target(folder: Path, *, force: bool) -> None:

@@ -79,6 +79,13 @@ LINES = (
     Line("reserve", "Reserve at the end of the year", kind=STOCK),
     Line("reserve_months", "Reserve in months of the year's outgo", "months", STOCK),
     *(Line(f"paid_by.{payer}", label) for payer, label in _PAYER_LABELS.items()),
+    Line("government_due", "Owed by the government for the year: its premiums and its top-up"),
+    Line("government_paid", "Paid by the government on what falls due in the year and on arrears"),
+    Line("government_arrears", "Due from the government and not paid", kind=STOCK),
+    Line("government_share_due", "Owed by the government, in the premiums and top-up owed for the year", "share"),
+    Line("government_share_paid", "Paid by the government, in the same", "share"),
+    Line("cash_reserve", "Reserve less what the government has not paid", kind=STOCK),
+    Line("point_value", "Money per point of providers before any guarantee", "share"),
     Line("general_premium_rate", "General premium rate in force, mean over the year", "share"),
     Line("supplementary_premium_rate", "Supplementary premium rate in force, mean over the year", "share"),
     Line("pay_as_you_go_rate", "General rate that would balance the year's income and outgo", "share"),
@@ -108,9 +115,21 @@ def run_scenarios(basis: Basis, law: Policy, reform: Policy | None = None) -> tu
 
 
 def line_values(scenario: Scenario) -> dict[str, Array]:
-    """Every line of :data:`LINES` as draws, shape ``(year, draw)``, in the line's unit."""
+    """Every line of :data:`LINES` that this fund has, as draws, shape ``(year, draw)``, in the line's unit."""
     result, basis, policy = scenario.projection, scenario.basis, scenario.policy
     shape, premiums = result.outgo.shape, result.premiums
+    optional = {}
+    if policy.has("government_payment_share"):
+        optional = {
+            "government_due": result.government.due,
+            "government_paid": result.government.paid,
+            "government_arrears": result.government.arrears,
+            "government_share_due": result.government.due / np.maximum(premiums.total + result.top_up_owed, 1e-12),
+            "government_share_paid": result.government.paid / np.maximum(premiums.total + result.top_up_owed, 1e-12),
+            "cash_reserve": result.cash_reserve,
+        }
+    if result.point_value is not None:
+        optional["point_value"] = result.point_value
     return {
         "opening_reserve": result.opening,
         **result.income,
@@ -120,6 +139,7 @@ def line_values(scenario: Scenario) -> dict[str, Array]:
         "reserve": result.closing,
         "reserve_months": result.reserve_months,
         **{f"paid_by.{payer}": values for payer, values in result.by_payer().items()},
+        **optional,
         "general_premium_rate": np.broadcast_to(premiums.rate, shape),
         "supplementary_premium_rate": np.broadcast_to(premiums.supplementary_rate, shape),
         "pay_as_you_go_rate": pay_as_you_go_rate(basis, policy, result),
@@ -141,7 +161,7 @@ def forecast_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     years, money = scenarios[0].basis.years, scenarios[0].policy.scheme.money
     parts = []
     for name, values in draws.items():
-        for line in LINES:
+        for line in (line for line in LINES if line.name in values):
             part = {"scenario": name, "line": line.name, "year": years, "unit": line.unit_text(money)}
             part |= {"mean": values[line.name].mean(axis=1) + 0.0}
             # Adding zero turns a minus zero, which would print as "-0.0", into zero.
@@ -303,6 +323,3 @@ def forecast_tables(
     if not (spending := spending_table(scenarios)).empty:
         tables["spending"] = spending
     return {**tables, "required_rates": required_rate_table(questions)} if questions else tables
-
-
-# **tables, "required_rates": required_rate_table(questions)}

@@ -1,0 +1,209 @@
+"""Recording results in the run store, and unpacking a recorded one so that it can be computed again.
+
+A projection is kept with its law, its basis or its fit (as its parent run), the user's own pool if it is one, and the
+request that made it: nothing but the program's own data and code is needed to make it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from forecaster.certificate import FILE as CERTIFICATE
+from forecaster.certificate import Record
+from forecaster.errors import ForecasterError
+from forecaster.pools import POOL_FILE, SCHEME_FILE, Pool
+from forecaster.schemes import Scheme
+from forecaster.store import Run, Store
+
+REQUEST, BASIS = "request.json", "basis.toml"
+# What of a fit's folder makes it a fit.
+_FIT_MARK = "posterior.nc"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of a projection.
+
+    Attributes
+    ----------
+    horizon
+        Last projected year.
+    changes
+        The reform, as texts NAME=VALUE@DATE.
+    draws
+        Number of draws of the fit; None for all, and for a basis file.
+    first
+        The policy compared with, as texts; None for the law of the basis.
+    """
+
+    horizon: int
+    changes: tuple[str, ...] = ()
+    draws: int | None = None
+    first: tuple[str, ...] | None = None
+
+    def as_file(self) -> bytes:
+        """As its file holds it."""
+        return (json.dumps(self.__dict__, indent=2) + "\n").encode()
+
+    @classmethod
+    def read(cls, content: bytes) -> Request:
+        """From its file."""
+        raw = json.loads(content)
+        first = raw.get("first")
+        changes = tuple(raw["changes"])
+        return cls(int(raw["horizon"]), changes, raw.get("draws"), None if first is None else tuple(first))
+
+
+def record_fit(store: Store, pool: Pool, folder: Path, why: str) -> Run:
+    """Keep a fit; one that is kept already is not kept twice.
+
+    Parameters
+    ----------
+    folder
+        Of the fit itself, with its manifest and posterior.
+    """
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    manifest = json.loads(files["manifest.json"])
+    known = store.newest("fit", manifest["hash"])
+    if known is not None:
+        return known
+    return store.publish("fit", pool.name, manifest["hash"], manifest, {**files, **_own_files(pool)}, why=why)
+
+
+def record_backtest(store: Store, pool: Pool, folder: Path, why: str) -> Run:
+    """Keep a backtest's certificate and report; one that is kept already is not kept twice."""
+    files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    certificate = json.loads(files[CERTIFICATE])
+    known = store.newest("backtest", certificate["hash"])
+    if known is not None:
+        return known
+    return store.publish("backtest", pool.name, certificate["hash"], certificate, files, why=why)
+
+
+def record_projection(
+    store: Store,
+    law: Scheme,
+    request: Request,
+    manifest: Mapping[str, Any],
+    files: Mapping[str, bytes],
+    *,
+    why: str,
+    basis: Path | None = None,
+    fit: tuple[Pool, Path] | None = None,
+) -> Run:
+    """Keep a projection, and the fit that it was made from as its parent.
+
+    Parameters
+    ----------
+    law
+        The scheme that was projected under.
+    manifest, files
+        Of the result, as written to its folder.
+    basis
+        File of the assumptions, when it was not made from a fit.
+    fit
+        Pool and folder of the fit, when it was made from one.
+    """
+    parent = None
+    own: dict[str, bytes] = {SCHEME_FILE: law.path.read_bytes(), REQUEST: request.as_file()}
+    if basis is not None:
+        own[BASIS] = basis.read_bytes()
+    if fit is not None:
+        pool, folder = fit
+        parent = record_fit(store, pool, folder, why).id
+        own |= _own_files(pool)
+    reformed = manifest["reform"] is not None
+    kind, pool_name = "scenario" if reformed else "projection", str(manifest["scheme"]["pool"])
+    content = {**files, **own}
+    return store.publish(kind, pool_name, str(manifest["run_hash"]), manifest, content, why=why, parent=parent)
+
+
+def _own_files(pool: Pool) -> dict[str, bytes]:
+    if pool.folder is None:
+        return {}
+    paths = (*pool.files, pool.folder / SCHEME_FILE)
+    return {path.name: path.read_bytes() for path in paths}
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A recorded projection laid out as files.
+
+    Attributes
+    ----------
+    request
+        What was asked.
+    law
+        What names the law: its file, or the folder of the user's own pool.
+    basis
+        File of the assumptions, or None.
+    fits
+        Folder that holds the pool's fit, or None.
+    record
+        What the result said of its model's past forecasts.
+    """
+
+    request: Request
+    law: str
+    basis: str | None
+    fits: Path | None
+    record: Record | None
+
+
+@contextmanager
+def unpacked(store: Store, run: Run) -> Iterator[Unpacked]:
+    """A recorded projection in a folder that is gone afterwards.
+
+    Raises
+    ------
+    ForecasterError
+        When the run is no projection, or a file of it or of its fit is missing or damaged.
+    """
+    if REQUEST not in run.files:
+        raise ForecasterError(f"run {run.short} is a {run.kind}: only a projection or a scenario can be computed again")
+    with tempfile.TemporaryDirectory(prefix="forecaster-") as made:
+        root = Path(made)
+        folder = root / run.pool
+        folder.mkdir()
+        store.write_files(run, folder)
+        fits = None
+        if run.parent is not None:
+            fits = root / "fits"
+            unpack_fit(store, store.find(run.parent), fits)
+        basis = folder / BASIS
+        yield Unpacked(
+            request=Request.read(store.read(run, REQUEST)),
+            law=str(folder if POOL_FILE in run.files else folder / SCHEME_FILE),
+            basis=str(basis) if basis.is_file() else None,
+            fits=fits,
+            record=_record(run.manifest.get("backtest")),
+        )
+
+
+def unpack_fit(store: Store, run: Run, fits: Path) -> Path:
+    """A recorded fit as ``fits/POOL``, where :func:`forecaster.fitted.load_fit` finds it.
+
+    Raises
+    ------
+    ForecasterError
+        When the run is no fit, or a file of it is missing or damaged.
+    """
+    if _FIT_MARK not in run.files:
+        raise ForecasterError(f"run {run.short} is a {run.kind}, not a fit")
+    folder = fits / run.pool
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_files(run, folder)
+    return folder
+
+
+def _record(said: Mapping[str, Any] | None) -> Record | None:
+    if said is None:
+        return None
+    content = None if said["certificate"] is None else {"hash": said["certificate"]}
+    return Record(said["status"], tuple(said["warnings"]), tuple(said["record"]), content)

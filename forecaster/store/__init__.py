@@ -1,0 +1,30 @@
+"""The run store: every fit, backtest, projection and scenario kept as it was made, and who promoted which.
+
+A folder with an SQLite catalogue and files named by their hash, or a PostgreSQL database; docs/runs.md.
+"""
+
+from forecaster.store.catalogue import (
+    KINDS,
+    AuditEntry,
+    Promotion,
+    Run,
+    Store,
+    StoredFile,
+    open_store,
+    person,
+    store_address,
+    store_configured,
+)
+
+__all__ = [
+    "KINDS",
+    "AuditEntry",
+    "Promotion",
+    "Run",
+    "Store",
+    "StoredFile",
+    "open_store",
+    "person",
+    "store_address",
+    "store_configured",
+]

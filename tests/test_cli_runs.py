@@ -1,0 +1,143 @@
+"""The commands that keep, list, prove, promote and prune runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from forecaster.cli import app
+from forecaster.cli.runs import differing
+from forecaster.store import open_store
+
+COMMITTEE = ("--basis", "tw_nhi_committee_2020")
+RATE = ("--set", "general_premium_rate=0.0557@2021-01-01")
+
+
+def run(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def answer(*words: object):
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def told(*words: object) -> str:
+    result = run(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("FORECASTER_STORE", str(tmp_path / "kept"))
+    monkeypatch.setenv("FORECASTER_WHO", "an actuary")
+    return tmp_path / "kept"
+
+
+def project(why: str, *more: str) -> str:
+    return answer("project", "tw_nhi_2g", *COMMITTEE, "--save", why, *more)["saved"]
+
+
+def test_from_a_projection_to_a_promoted_baseline(store, tmp_path):
+    law, reform = project("the law"), project("a rise", *RATE)
+    listed = answer("runs", "list")
+    assert [(r["id"], r["kind"], r["why"], r["who"]) for r in listed] == [
+        (reform, "scenario", "a rise", "an actuary"),
+        (law, "projection", "the law", "an actuary"),
+    ]
+    assert run("runs", "promote", law[:10], "official", "--why", "as decided").exit_code == 0
+    assert answer("runs", "show", "official")["id"] == law
+    assert answer("runs", "list", "--kind", "projection")[0]["names"] == ["official"]
+    found = answer("runs", "diff", "official", reform)
+    assert found["inputs"]["reform.changes"] == [
+        None,
+        ["general_premium_rate=0.0557@2021-01-01", "government_floor_share=0@2021-01-01"],
+    ]
+    assert "forecast.csv" in found["files"]
+    shown = run("runs", "show", "official", "--out", tmp_path / "files")
+    assert "the law" in shown.stdout
+    assert (tmp_path / "files" / "forecast.csv").read_bytes() == open_store().read(
+        open_store().find(law), "forecast.csv"
+    )
+    pruned = run("runs", "prune", "--older-than", "0", "--yes")
+    assert "1 runs removed" in pruned.stdout
+    assert [r["id"] for r in answer("runs", "list")] == [law]
+    assert [entry["action"] for entry in answer("runs", "log")] == ["publish", "publish", "promote", "prune"]
+    assert "all as it was written" in run("runs", "verify").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("project", "tw_nhi_2g", *COMMITTEE, *RATE),
+        (
+            "compare",
+            "tw_nhi_2g",
+            "general_premium_rate=0.05@2021-01-01",
+            "general_premium_rate=0.06@2021-01-01",
+            *COMMITTEE,
+        ),
+    ],
+    ids=["project", "compare"],
+)
+def test_what_was_kept_is_computed_again_to_the_same_bytes(words):
+    saved = answer(*words, "--save", "to be proved")["saved"]
+    found = answer("runs", "verify", saved)
+    assert found["faults"] == []
+    assert found["recomputed"]["inputs"] == {}
+    assert found["recomputed"]["files"] == []
+    assert found["recomputed"]["largest"] == 0.0
+
+
+def test_figures_that_no_longer_come_out_are_a_fault():
+    store = open_store()
+    kept = store.find(project("the law"))
+    files = {name: store.read(kept, name) for name in kept.files}
+    files["forecast.csv"] = files["forecast.csv"].replace(
+        b"baseline,reserve,2021,TWD bn,", b"baseline,reserve,2021,TWD bn,9"
+    )
+    forged = store.publish("projection", kept.pool, kept.result, kept.manifest, files, why="forged")
+    result = run("runs", "verify", forged.short)
+    assert result.exit_code == 1
+    assert "computed again from the same, forecast.csv differ" in result.stdout
+
+
+def test_other_code_than_then_is_named_and_measured(monkeypatch):
+    saved = project("the law")
+    monkeypatch.setattr("forecaster.manifest.code_hash", lambda: "0" * 64)
+    result = run("runs", "verify", saved)
+    assert result.exit_code == 0
+    assert "not from the same: code.sha256 differ today. Largest difference of a figure: 0 of" in result.stdout
+
+
+def test_a_damaged_run_is_neither_verified_nor_promoted(store):
+    saved = project("the law")
+    damaged = open_store().find(saved).files["forecast.csv"].sha256
+    (store / "objects" / damaged[:2] / damaged).write_bytes(b"")
+    for words in (("runs", "verify"), ("runs", "verify", saved)):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert "forecast.csv is damaged" in result.stdout
+    assert "not promoted: run" in told("runs", "promote", saved, "official", "--why", "none")
+
+
+def test_what_cannot_be_is_told(tmp_path):
+    assert "no run 'official'" in told("runs", "show", "official")
+    assert "there are fit, backtest" in told("runs", "list", "--kind", "guess")
+    assert "--save wants a reason" in told("project", "tw_nhi_2g", *COMMITTEE, "--save", " ")
+    assert "xlsx, netcdf, json" in told("project", "tw_nhi_2g", *COMMITTEE, "--also", "pdf", "--out", tmp_path / "x")
+    assert "add --out DIR" in told("project", "tw_nhi_2g", *COMMITTEE, "--also", "xlsx")
+
+
+def test_an_empty_store_says_how_to_fill_it():
+    assert "--save WHY keeps one" in run("runs", "list").stdout
+
+
+def test_manifests_are_compared_entry_by_entry():
+    assert differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": None}) == {"a.c": (2, 3)}

@@ -1,0 +1,370 @@
+"""Tables as authorities print them: recognised aloud, taken only when confirmed, refused with place and rule."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from forecaster.cli import app
+from forecaster.errors import FaultyInput, ForecasterError
+from forecaster.intake import Wishes, stated_unit, understand
+from forecaster.intake_files import column_letters, read_grid
+from forecaster.pool_accounts import read_accounts
+
+PRINTED = """健保收支表
+單位：新臺幣億元
+年度,保險收入,保險成本,安全準備餘額,費率(%),人數
+104年,"5,701.5","5,410",2300,4.91,23
+１０５年,"５,692","5,693",△299,4.69,23
+106年,…,"(5,893)",2196,4.69,23
+資料來源：健保署,,,,,
+"""
+
+
+def write(folder: Path, text: str | bytes, name: str = "printed.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def workbook(folder: Path, rows: list[list[object]], sheet: str = "收支", more: tuple[str, ...] = ()) -> Path:
+    path = folder / "printed.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        page = book.add_worksheet(sheet)
+        for i, row in enumerate(rows):
+            page.write_row(i, 0, row)
+        for name in more:
+            book.add_worksheet(name)
+    return path
+
+
+def taken(path: Path, unit: str = "bn", wishes: Wishes | None = None, **reading):
+    return understand(read_grid(path, **reading), unit, wishes)
+
+
+def figures(intake) -> dict[int, dict[str, float]]:
+    return {year: {name: float(value) for name, value in row.items()} for year, row in intake.rows.items()}
+
+
+def faults(path: Path, unit: str = "bn", **reading) -> str:
+    with pytest.raises(FaultyInput) as error:
+        taken(path, unit, **reading)
+    return str(error.value)
+
+
+EXPECTED = {
+    2015: {"income": 570.15, "outgo": 541.0, "reserve": 230.0, "rate": 0.0491},
+    2016: {"income": 569.2, "outgo": 569.3, "reserve": -29.9, "rate": 0.0469},
+    2017: {"outgo": -589.3, "reserve": 219.6, "rate": 0.0469},
+}
+
+
+# --- what is recognised -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("encoding", "mark", "guessed"),
+    [("utf-8", b"", False), ("utf-8", b"\xef\xbb\xbf", False), ("utf-16", b"", False), ("cp950", b"", True)],
+)
+def test_a_printed_table_is_read_in_any_of_its_encodings(tmp_path, encoding, mark, guessed):
+    text = PRINTED.replace("１０５", "105").replace("５,692", "5,692") if encoding == "cp950" else PRINTED
+    found = taken(write(tmp_path, mark + text.encode(encoding)))
+    assert figures(found) == EXPECTED
+    assert ("encoding" in {item.key for item in found.recognised}) == guessed
+
+
+def test_simplified_characters_are_told_from_traditional_ones(tmp_path):
+    text = "年份,基金收入（亿元）,基金支出（亿元）,累计结余（亿元）\n2015,100,90,10\n2016,110,95,25\n"
+    found = taken(write(tmp_path, text.encode("gb18030")))
+    assert figures(found)[2016] == {"income": 11.0, "outgo": 9.5, "reserve": 2.5}
+    assert found.recognised[0].words == "text in gb18030, concluded from its words"
+
+
+def test_everything_recognised_is_told(tmp_path):
+    found = {item.key: item.words for item in taken(write(tmp_path, PRINTED)).recognised}
+    assert set(found) == {
+        "columns", "left out", "unit", "rows left out", "roc-years", "separators", "percent", "full-width", "negative",
+    }  # fmt: skip
+    assert "income in 億 (100,000,000)" in found["unit"]
+    assert found["roc-years"] == "years of the Republic of China: 104 is 2015"
+    assert "'人數'" in found["left out"]
+    assert "資料來源" in found["rows left out"]
+
+
+def test_a_year_within_another_heading_is_not_the_year(tmp_path):
+    text = "年度,全年收入(億元),年底安全準備(億元)\n2015,100,10\n"
+    assert figures(taken(write(tmp_path, text))) == {2015: {"income": 10.0, "reserve": 1.0}}
+
+
+def test_years_may_run_across(tmp_path):
+    text = "unit: EUR m,,\nYear,2015,2016\nRevenue,100.5,110\nExpenditure,90,95.25\n"
+    found = taken(write(tmp_path, text), "m")
+    assert figures(found) == {2015: {"income": 100.5, "outgo": 90.0}, 2016: {"income": 110.0, "outgo": 95.25}}
+    assert found.recognised[0].key == "turned"
+
+
+def test_decimal_commas(tmp_path):
+    text = "Jahr;Einnahmen (Mio);Ausgaben (Mio)\n2015;1.234,5;1.100,25\n2016;1.300;1.200\n"
+    found = taken(write(tmp_path, text), "m")
+    assert figures(found)[2015] == {"income": 1234.5, "outgo": 1100.25}
+    assert figures(found)[2016] == {"income": 1300.0, "outgo": 1200.0}
+    assert "decimal" in {item.key for item in found.recognised}
+
+
+def test_stated_wishes_need_no_recognition(tmp_path):
+    path = write(tmp_path, "Y,in,out\n2015,100,90\n")
+    wishes = Wishes({"year": "Y", "income": "in", "outgo": "out"}, unit="thousand")
+    found = taken(path, "m", wishes)
+    assert figures(found) == {2015: {"income": 0.1, "outgo": 0.09}}
+    assert [item.key for item in found.recognised] == ["columns"]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("收入(億元)", "億"), ("收入（十亿元）", "十亿"), ("單位：百萬元", "百萬"), ("单位：万元", "万"),
+        ("income [EUR m]", "m"), ("revenue (in millions)", "million"), ("revenue in billion yen", "billion"),
+        ("income", None), ("(元)", "元"),
+        ("members (persons)", None),
+    ],
+)  # fmt: skip
+def test_units_are_read_only_where_they_are_stated(text, unit):
+    assert stated_unit(text) == unit
+
+
+def test_a_workbook_is_read_cell_by_cell(tmp_path):
+    rows = [["單位：億元"], ["年度", "收入", "支出"], [2015, 100.1, "90"], ["2016", 110, None]]
+    found = taken(workbook(tmp_path, rows))
+    assert figures(found) == {2015: {"income": 10.01, "outgo": 9.0}, 2016: {"income": 11.0}}
+    assert str(found.rows[2015]["income"]) == "10.01"  # no noise of binary fractions
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+HEAD = "year,income (m),outgo (m)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (HEAD + "2015,12a,9\n", "row 2, column B (income): found '12a'; allowed: a number, or nothing"),
+        (HEAD + "2015,1,2\n2015,3,4\n", "row 3, column A (year): found '2015'; allowed: each year once"),
+        (HEAD + ",1,2\n", "merged cells"),
+        (HEAD + "total,1,2\n", "row 2, column A (year): found 'total'"),
+        (HEAD + "2015/16,1,2\n", "found '2015/16'"),
+        (HEAD + "3015,1,2\n", "a calendar year from 1900 to 2100"),
+        (HEAD + "2015,1e400,2\n", "less than 10^18"),
+        (HEAD + "2015,inf,2\n", "found 'inf'"),
+        (HEAD + "104,1,2\n2016,3,4\n民國106,5,6\n", "one way of counting years"),
+        (HEAD, "a heading and no years"),
+        ("a,b\n1,2\n", "the heading: found none"),
+        ("", "no cell with anything in it"),
+        ("year,income,outgo\n2015,1,2\n", "row 1, column B: found no unit in 'income' nor above"),
+        ("year,income (m),total income (m)\n2015,1,2\n", "2 columns for income"),
+        ('year,income (m)\n2015,"1\n', "CSV with quotes in pairs"),
+        ("year,income\0(m)\n", "bytes of value zero"),
+        (",".join(["year"] * 600) + "\n", "600 columns"),
+        (HEAD + "2015,1,2\n" * 6000, "6,001 rows"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_place_and_rule(tmp_path, text, told):
+    words = faults(write(tmp_path, text))
+    assert told in words
+    assert "printed.csv" in words
+    assert "To mend:" in words
+
+
+def test_a_wrong_encoding_is_told(tmp_path):
+    path = write(tmp_path, b"year,income\n2015,\xff\xff\xff\n")
+    assert "neither UTF-8 nor Big5 nor GB18030" in faults(path)
+    assert "that are not big5" in faults(path, encoding="big5")
+    with pytest.raises(ForecasterError, match="there are utf-8, big5, gb18030, utf-16"):
+        read_grid(path, encoding="ebcdic")
+
+
+def test_faults_of_a_workbook_name_the_sheet(tmp_path):
+    path = workbook(tmp_path, [["year", "income (m)"], [2015, "much"], [2016, True]])
+    words = faults(path)
+    assert "sheet '收支', row 2, column B (income): found 'much'" in words
+    assert "sheet '收支', row 3, column B (income): found 'True'" in words
+    path = workbook(tmp_path, [["year"]], more=("two",))
+    assert "say which: --sheet NAME" in faults(path)
+    assert "no sheet 'three'" in faults(path, sheet="three")
+
+
+def _archive(parts: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_archive_and_entity_bombs_are_refused_before_they_unpack(tmp_path, monkeypatch):
+    monkeypatch.setattr("forecaster.intake_files.LARGEST_UNPACKED", 3_000_000)
+    bomb = _archive({"xl/worksheets/sheet1.xml": bytes(3_000_001)})
+    assert len(bomb) < 10_000
+    # The stated sizes are those of a small file: only unpacking shows the truth.
+    stated = (3_000_001).to_bytes(4, "little")
+    liar = bomb.replace(stated, (1000).to_bytes(4, "little"))
+    entity = _archive({"xl/workbook.xml": b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'})
+    many = _archive({str(i): b"" for i in range(600)})
+    for content, told in (
+        (bomb, "unpack to too much"),
+        (liar, "XLSX"),
+        (entity, "entities declared"),
+        (many, "600 parts"),
+        (bomb[:200], "archive"),
+        (_archive({"a": b"b"}), "a workbook that cannot be read"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an old Excel file"),
+    ):
+        assert told in faults(write(tmp_path, content, "bomb.xlsx"))
+
+
+_cell = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(
+        [
+            "",
+            "2015",
+            "104年",
+            "民國105",
+            "1,234",
+            "1.234,5",
+            "５６",
+            "-",
+            "(3)",
+            "△4",
+            "5%",
+            "inf",
+            "nan",
+            "1e999",
+            "億",
+        ]
+    ),
+    st.floats().map(repr),
+)
+
+
+def _taken_or_told(path: Path):
+    """What was understood, or the words of the refusal; any other end is the test's failure."""
+    try:
+        return taken(path), None
+    except FaultyInput as error:
+        return None, str(error)
+
+
+@settings(max_examples=70)
+@given(
+    st.lists(st.lists(_cell, max_size=5), max_size=6),
+    st.sampled_from(["year,income (m),outgo (m),rate\n", "年度;收入(億元);支出(億元)\n", ""]),
+    st.sampled_from(["utf-8", "utf-16", "gb18030"]),
+)
+def test_no_table_however_odd_ends_in_anything_but_figures_or_a_told_fault(tmp_path_factory, rows, head, encoding):
+    folder = tmp_path_factory.mktemp("odd")
+    mark = ";" if ";" in head else ","
+    text = head + "\n".join(mark.join(row) for row in rows)
+    path = write(folder, text.encode(encoding, "surrogatepass" if encoding == "utf-8" else "ignore"))
+    found, said = _taken_or_told(path)
+    assert said is None or ("printed.csv" in said and "To mend:" in said)
+    assert found is None or all(value.is_finite() for row in found.rows.values() for value in row.values())
+
+
+_sound_workbook: list[bytes] = []
+
+
+@settings(max_examples=35)
+@given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
+def test_a_damaged_workbook_is_read_or_refused(tmp_path_factory, place, byte, cut):
+    folder = tmp_path_factory.mktemp("damaged")
+    if not _sound_workbook:
+        rows = [["year", "income (m)"], [2015, 1.5], [2016, 2.5]]
+        _sound_workbook.append(workbook(folder, rows).read_bytes())
+    content = bytearray(_sound_workbook[0])
+    place %= len(content)
+    content[place] = byte
+    path = write(folder, bytes(content[:place] if cut else content), "damaged.xlsx")
+    _, said = _taken_or_told(path)
+    assert said is None or "damaged.xlsx" in said
+
+
+def test_columns_are_lettered_as_spreadsheets_do():
+    assert [column_letters(n) for n in (1, 26, 27, 702, 703)] == ["A", "Z", "AA", "ZZ", "AAA"]
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+def run(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def pool(tmp_path) -> Path:
+    assert run("pool", "new", tmp_path / "fund", "--country", "TWN", "--unit", "bn").exit_code == 0
+    return tmp_path / "fund"
+
+
+def test_nothing_is_written_before_all_is_confirmed(tmp_path, pool):
+    path = write(tmp_path, PRINTED.replace("(5,893)", "5,893"))
+    before = (pool / "accounts.csv").read_bytes()
+    result = run("pool", "import", pool, path)
+    assert result.exit_code == 2
+    assert "unit: income in 億 (100,000,000)" in result.stderr
+    assert "--yes" in result.stderr
+    result = run("pool", "import", pool, path, "--confirm", "unit", "--confirm", "columns")
+    assert "unit:" not in result.stderr
+    assert "roc-years:" in result.stderr
+    assert (pool / "accounts.csv").read_bytes() == before
+    assert run("pool", "import", pool, path, "--yes").exit_code == 0
+    accounts = read_accounts(pool / "accounts.csv")
+    assert accounts.years.tolist() == [2015, 2016, 2017]
+    assert accounts.outgo.tolist()[:2] == [541.0, 569.3]
+    comments = (pool / "accounts.csv").read_text().splitlines()
+    assert comments[0].startswith("# Imported from printed.csv, SHA-256 ")
+    assert "# confirmed: rates in percent" in comments
+
+
+def test_figures_are_replaced_only_by_force(tmp_path, pool):
+    path = write(tmp_path, "year,income,outgo,reserve,rate\n2015,1,2,3,0.05\n")
+    assert run("pool", "import", pool, path, "--unit", "bn").exit_code == 0
+    result = run("pool", "import", pool, path, "--unit", "bn")
+    assert result.exit_code == 2
+    assert "replace them with --force" in result.stderr
+    assert run("pool", "import", pool, path, "--unit", "bn", "--force").exit_code == 0
+
+
+def test_the_pools_own_workbook_is_a_template(pool):
+    result = run("pool", "import", pool, pool / "accounts.xlsx", "--yes")
+    assert result.exit_code == 2
+    assert "a heading and no years" in result.stderr
+    with xlsxwriter.Workbook(pool / "accounts.xlsx") as book:
+        page = book.add_worksheet("accounts")
+        page.write_row(0, 0, ["year", "income [TWD bn]", "outgo [TWD bn]", "reserve [TWD bn]", "rate", "note"])
+        page.write_row(1, 0, [2015, 570.15, 541, 230, 0.0491, "=1+1 of notes"])
+    assert run("pool", "import", pool, pool / "accounts.xlsx", "--yes").exit_code == 0
+    assert read_accounts(pool / "accounts.csv").income.tolist() == [570.15]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--column", "income"), "write NAME=HEADING"),
+        (("--unit", "dozen"), "use one of these"),
+        (("--decimal", "dot"), "there are point and comma"),
+        (("--sheet", "x"), "a CSV file has no sheets"),
+        (("--column", "income=nowhere"), "no column 'nowhere'"),
+    ],
+)
+def test_wrong_wishes_are_told(tmp_path, pool, more, told):
+    result = run("pool", "import", pool, write(tmp_path, PRINTED.encode()), *more)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_a_folder_without_a_pool_is_told(tmp_path):
+    result = run("pool", "import", tmp_path, write(tmp_path, PRINTED.encode()))
+    assert result.exit_code == 2
+    assert "make a pool first" in result.stderr

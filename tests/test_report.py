@@ -1,0 +1,226 @@
+"""The actuarial report: its thirteen sections in three languages, honest on its face, unsigned."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import altair as alt
+import docx
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from forecaster import pictures
+from forecaster.cli import app
+from forecaster.cli.report import material_of
+from forecaster.errors import ForecasterError
+from forecaster.policy import Policy
+from forecaster.report import LANGUAGES, Blank, Heading, Paragraph, Picture, Table, Texts, render, report_blocks
+from forecaster.report.content import balances, title_of
+from forecaster.report.rendering import _installed
+from forecaster.report.stress import TESTS, Sensitivity, changed, sensitivities
+from forecaster.report.texts import read_texts
+from forecaster.schemes import load_scheme
+from forecaster.store import open_store
+from funds import random_basis
+
+COMMITTEE = ("--basis", "tw_nhi_committee_2020")
+RATE = ("--set", "general_premium_rate=0.0557@2021-01-01")
+
+
+def run(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A store with a projection and a scenario; their runs."""
+    address = str(tmp_path_factory.mktemp("kept") / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORECASTER_STORE", address)
+        saved = []
+        for more in ((), RATE):
+            result = run(
+                "project", "tw_nhi_2g", *COMMITTEE, *more, "--save", "<script>alert(1)</script> #set", "--json"
+            )
+            assert result.exit_code == 0, result.output
+            saved.append(json.loads(result.stdout)["saved"])
+    store = open_store(address)
+    return store, *(store.find(name) for name in saved)
+
+
+@pytest.fixture(scope="module")
+def material(kept):
+    store, first, second = kept
+    return material_of(store, second, first)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _charts_once():
+    """Each chart is drawn once for all files."""
+    drawn: dict[str, bytes] = {}
+
+    def png(spec: dict) -> bytes:
+        key = json.dumps(spec, sort_keys=True)
+        if key not in drawn:
+            drawn[key] = pictures.png(spec)
+        return drawn[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("forecaster.report.rendering.png", png)
+        yield
+
+
+def headings(blocks) -> list[str]:
+    return [block.text for block in blocks if isinstance(block, Heading) and block.level == 1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_thirteen_sections_stand_in_order(material, language):
+    texts = Texts(language)
+    found = [text for text in headings(report_blocks(material, texts)) if text[0].isdigit()]
+    assert [int(text.split()[0]) for text in found] == list(range(1, 14))
+    assert found == [texts(f"s{i}") for i in range(1, 14)]
+
+
+def test_all_languages_say_the_same_things():
+    words = {language: read_texts(language) for language in LANGUAGES}
+    for language in LANGUAGES[1:]:
+        assert set(words[language]) == set(words["en"])
+        for key, text in words[language].items():
+            places = [set(re.findall(r"{\w+}", t)) for t in (text, words["en"][key])]
+            assert places[0] == places[1], (language, key)
+            assert text.strip()
+    assert words["zh-Hant"]["reserve"] != words["zh-Hans"]["reserve"]
+    with pytest.raises(ForecasterError, match="there are en, zh-Hant, zh-Hans"):
+        Texts("fr")
+
+
+def test_the_opinion_is_blank_and_nothing_claims_compliance(material):
+    blocks = report_blocks(material, Texts("en"))
+    start = next(i for i, b in enumerate(blocks) if isinstance(b, Heading) and b.text.startswith("12 "))
+    end = next(i for i, b in enumerate(blocks) if isinstance(b, Heading) and b.text.startswith("13 "))
+    note, blank = blocks[start + 1 : end]
+    assert isinstance(note, Paragraph)
+    assert "does not sign" in note.text
+    assert isinstance(blank, Blank)
+    assert len(blank.items) == 6
+
+
+def test_the_tables_are_the_runs_own(material):
+    blocks = report_blocks(material, Texts("en"))
+    flows = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("Flows and reserve"))
+    mean = material.line("outgo")["mean"][2021]
+    assert flows.rows[0][0] == "2021"
+    assert flows.rows[0][2] == f"{mean:,.1f}"
+    moved = next(b for b in blocks if isinstance(b, Table) and b.caption.startswith("What moved"))
+    assert [row[0] for row in moved.rows] == ["previous run", "law", "this run"]
+    assert sum(isinstance(b, Picture) for b in blocks) == 3
+
+
+def test_charts_are_sound_vega_lite(material):
+    for block in report_blocks(material, Texts("zh-Hans")):
+        if isinstance(block, Picture):
+            alt.Chart.from_dict(block.spec, validate=True)
+            assert block.alternative
+
+
+def test_warnings_and_other_inputs_stand_on_the_face(kept, monkeypatch):
+    store, _, second = kept
+    monkeypatch.setattr("forecaster.manifest.code_hash", lambda: "0" * 64)
+    material = material_of(store, second)
+    record = {"status": "x", "warnings": ["WARNING: bands far too narrow"], "record": ["a", "b"], "certificate": None}
+    material.run.manifest["backtest"] = record
+    try:
+        face = [block.text for block in report_blocks(material, Texts("en"))[:3] if isinstance(block, Paragraph)]
+    finally:
+        material.run.manifest["backtest"] = None
+    assert face[1] == "WARNING: bands far too narrow"
+    assert "code.sha256" in face[2]
+
+
+# --- as files ---------------------------------------------------------------------------------------------------------
+def test_html_escapes_what_people_write(material):
+    texts = Texts("en")
+    content = render(report_blocks(material, texts), title_of(material, texts), "en", "html").decode()
+    assert "<script>" not in content
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; #set" in content
+    assert content.count("<svg") == 3
+    assert content.count("<h2>") == 14
+
+
+def test_word_opens_with_all_headings(material):
+    texts = Texts("zh-Hant")
+    content = render(report_blocks(material, texts), title_of(material, texts), "zh-Hant", "docx")
+    document = docx.Document(io.BytesIO(content))
+    assert [p.text for p in document.paragraphs if p.style.name == "Heading 1"][1:] == [
+        texts(f"s{i}") for i in range(1, 14)
+    ]
+    assert len(document.inline_shapes) == 3
+
+
+def test_the_pdf_is_the_same_each_time_and_tagged(material):
+    texts = Texts("en")
+    first, second = (render(report_blocks(material, texts), "A title", "en", "pdf", "run") for _ in range(2))
+    assert first.startswith(b"%PDF-")
+    assert first == second
+    assert b"/StructTreeRoot" in first or b"/ObjStm" in first
+
+
+def test_a_missing_font_is_told():
+    with pytest.raises(ForecasterError, match="fonts-noto-cjk"):
+        _installed(["DejaVu Sans"], "zh-Hant")
+    assert _installed(["Noto Sans CJK TC", "DejaVu Sans"], "en") == ["DejaVu Sans", "Noto Sans CJK TC"]
+
+
+def test_the_command_writes_and_never_overwrites(kept, tmp_path, monkeypatch):
+    store, _, second = kept
+    monkeypatch.setenv("FORECASTER_STORE", store.address)
+    target = tmp_path / "report.html"
+    words = ("report", second.short, "--format", "html", "--lang", "zh-Hans", "--out", target)
+    assert run(*words).exit_code == 0
+    assert "12 精算意见" in target.read_text("utf-8")
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "exists already" in refused.stderr
+    assert "there are pdf, html, docx" in run("report", second.short, "--format", "odt").stderr
+
+
+# --- what is computed for it ------------------------------------------------------------------------------------------
+def test_a_test_changes_what_it_says_and_nothing_in_the_first_year():
+    basis = random_basis(20, 4)
+    found = changed(basis, Sensitivity("x", outgo_growth=0.01, base_growth=-0.02, outgo_shock=0.5, yield_change=0.003))
+    np.testing.assert_array_equal(found.outlay[0], basis.outlay[0])
+    np.testing.assert_allclose(found.outlay[1] / basis.outlay[1], 1.01 * 1.5)
+    np.testing.assert_allclose(found.outlay[3] / basis.outlay[3], 1.01**3)
+    np.testing.assert_allclose(found.general_base[2] / basis.general_base[2], 0.98**2)
+    np.testing.assert_allclose(found.supplementary_base["fees"][2] / basis.supplementary_base["fees"][2], 0.98**2)
+    np.testing.assert_allclose(found.investment_yield, basis.investment_yield + 0.003)
+
+
+def test_sensitivities_lie_on_the_right_side():
+    basis = random_basis(60, 8)
+    table = sensitivities(basis, Policy(load_scheme("tw_nhi_2g")), [2026, 2033], 1.0)
+    assert set(table["test"]) == {test.name for test in TESTS}
+    months = table[table["year"] == 2033].set_index("test")["months"]
+    assert months["pessimistic"] < months["outgo_faster"] < months["as_projected"] < months["base_faster"]
+    assert months["base_faster"] < months["optimistic"]
+    assert months["shock"] < months["as_projected"]
+    below = table[table["year"] == 2033].set_index("test")["below"]
+    assert below["optimistic"] <= below["as_projected"] <= below["pessimistic"]
+
+
+def test_reserves_are_held_against_their_flows():
+    history = pd.DataFrame(
+        [(line, year, value, "published") for year, row in {
+            2019: (100.0, 90.0, 50.0), 2020: (100.0, 95.0, 55.0), 2021: (100.0, 100.0, 60.0)
+        }.items() for line, value in zip(("income", "outgo", "reserve"), row, strict=True)],
+        columns=["line", "year", "mean", "kind"],
+    )  # fmt: skip
+    # 50 + 100 - 95 = 55 holds; 55 + 100 - 100 = 55 and not 60.
+    assert balances(history) == (2, [2021])
+    history.loc[(history["line"] == "reserve") & (history["year"] == 2020), "kind"] = "estimated"
+    assert balances(history) == (0, [])
