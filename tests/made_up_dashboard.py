@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from forecaster.engine import project
+from forecaster.policy import Policy
+from forecaster.pools import find_pool
 from forecaster_dashboards import main, service
 from forecaster_dashboards.service import Reference
 
@@ -43,7 +45,7 @@ def made_up_history() -> pd.DataFrame:
 
 def made_up_reference(pool: str = "tw_nhi", n_draws: int = 400) -> Reference:
     """Reference of the made-up fund; its manifest looks like a fit's."""
-    fund, law = random_basis(n_draws=n_draws, n_years=35, seed=1), service.law_in_force(pool)
+    fund, law = random_basis(n_draws=n_draws, n_years=35, seed=1), Policy(find_pool(pool).law)
     # Brought into balance in its tenth year, so that the outcome hangs on the levers.
     result = project(fund, law)
     basis = replace(fund, outlay=fund.outlay * np.median(result.total_income[9]) / np.median(result.outgo[9]))
@@ -54,5 +56,8 @@ def made_up_reference(pool: str = "tw_nhi", n_draws: int = 400) -> Reference:
 
 if __name__ == "__main__":
     # Streamlit runs this file as the main script.
+    import streamlit as st
+
     service.obtain = made_up_reference
-    main.run()
+    service.served_pools = lambda: {"tw_nhi": find_pool("tw_nhi")}
+    main.run(opened=st.session_state.get("page", "fund"))

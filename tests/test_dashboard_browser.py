@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Viewport
 from forecaster.cli.dashboard import streamlit_command
 from forecaster.export import forecast_table, run_scenarios
 from forecaster.policy import Reform
-from forecaster_dashboards import texts
+from forecaster_dashboards import fund_page, main
 from made_up_dashboard import made_up_reference
 
 pytestmark = pytest.mark.browser
@@ -28,6 +28,7 @@ CHARTS = "[data-testid=stVegaLiteChart] svg"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 # Milliseconds: a busy machine may be slow, and no test is about time.
 PATIENCE = 60_000
+TODAY = 0.0517
 expect.set_options(timeout=PATIENCE)
 # What the pictures of all charts hold, to be compared in the browser.
 PICTURES = f"[...document.querySelectorAll('{CHARTS}')]"
@@ -113,9 +114,13 @@ def drawn(page: Page) -> None:
 
     Charts are drawn before levers and the link last, so a page with charts may have no slider yet.
     """
-    expect(page.locator(CHARTS)).to_have_count(4)
-    rate = float(general_rate(page).input_value())
-    expect(page.locator("code", has_text="?s=")).to_contain_text(f"general_premium_rate:{round(rate / 100, 4)}~")
+    expect(page.locator(CHARTS)).to_have_count(2)
+    rate = round(float(general_rate(page).input_value()) / 100, 4)
+    code = page.locator("code", has_text="?s=")
+    if rate == TODAY:
+        expect(code).not_to_contain_text("general_premium_rate")
+    else:
+        expect(code).to_contain_text(f"general_premium_rate:{rate}")
     stands_still(page)
 
 
@@ -130,11 +135,7 @@ def general_rate(page: Page) -> Locator:
 
 
 def card(page: Page, name: str) -> str:
-    return (
-        page.get_by_text(texts.SCENARIOS[name], exact=True)
-        .first.locator("xpath=ancestor::*[@data-testid='stMarkdown']")
-        .inner_text()
-    )
+    return page.locator(f".st-key-card_{name}").inner_text()
 
 
 def press(page: Page, keys: int) -> None:
@@ -165,7 +166,7 @@ def test_page_loads_without_errors_and_asks_nobody_else(fresh, address):
     assert away == []
 
 
-def test_slider_moves_the_reforms_charts_and_leaves_todays_law(page):
+def test_slider_moves_the_reforms_charts_and_the_address_and_leaves_todays_law(page):
     page.evaluate(f"window.kept = {PICTURES}; window.before = kept.map(e => e.innerHTML)")
     today = card(page, "today")
     press(page, 10)
@@ -174,14 +175,27 @@ def test_slider_moves_the_reforms_charts_and_leaves_todays_law(page):
     expect(general_rate(page)).to_have_value("5.27")
     # The browser has replaced the data and built no chart anew: what keeps a move quick.
     assert page.evaluate(f"{PICTURES}.every((e, i) => e === window.kept[i])")
+    # The address has followed, so that a reload loses nothing.
+    expect(page).to_have_url(re.compile("general_premium_rate(:|%3A)0.0527"))
+    kept = card(page, "reform")
+    page.reload()
+    drawn(page)
+    expect(general_rate(page)).to_have_value("5.27")
+    assert card(page, "reform") == kept
 
 
-def test_shared_link_restores_the_scenario_in_a_fresh_browser(page, fresh):
+def test_shared_link_restores_the_scenario_in_a_fresh_browser_in_chinese(page, browser):
     press(page, 5)
-    opened(fresh, link_of(page))
-    assert card(fresh, "reform") == card(page, "reform") != card(fresh, "today")
-    expect(general_rate(fresh)).to_have_value("5.22")
-    expect(fresh.get_by_text(texts.LINK_RESTORED)).to_be_visible()
+    address = link_of(page)
+    context = browser.new_context(viewport=WIDE, locale="zh-TW")
+    context.set_default_timeout(PATIENCE)
+    other = context.new_page()
+    other.goto(address)
+    expect(other.get_by_text("政策工具已依連結設定。")).to_be_visible()
+    expect(other.get_by_role("slider", name="一般保險費率（%）")).to_have_value("5.22")
+    expect(other.locator("html")).to_have_attribute("lang", "zh-Hant-TW")
+    assert other.title() == "健保基金預測"
+    context.close()
 
 
 def test_two_browsers_do_not_share_levers(page, fresh, address):
@@ -196,43 +210,26 @@ def test_two_browsers_do_not_share_levers(page, fresh, address):
 
 def test_downloads_hold_the_engines_figures(page, tmp_path):
     press(page, 10)
-    page.get_by_role("tab", name=texts.TABS["download"]).click()
+    page.get_by_role("link", name="Export", exact=True).click()
     files = {}
-    for name in ("forecast", "months"):
+    for name in ("Forecast table (CSV)", "Workbook (XLSX)", "Picture (PNG)", "Picture (SVG)", "Reform (TOML)"):
         with page.expect_download() as waiting:
-            page.get_by_role("button", name=texts.DOWNLOADS[name]).click()
+            page.get_by_role("button", name=name).click()
         files[name] = tmp_path / waiting.value.suggested_filename
         waiting.value.save_as(files[name])
-    assert files["months"].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert files["Picture (PNG)"].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert files["Picture (SVG)"].read_bytes().startswith(b"<svg")
+    assert files["Workbook (XLSX)"].read_bytes()[:2] == b"PK"
+    reform = Reform.parse(["general_premium_rate=0.0527@2027-01-01"])
+    assert Reform.read(files["Reform (TOML)"]) == reform
     ref = made_up_reference()
-    policy = ref.law.reform(Reform.parse(["general_premium_rate=0.0527@2027-01-01"]))
-    wanted = forecast_table(run_scenarios(ref.basis.until(2035), ref.law, policy))
-    pd.testing.assert_frame_equal(pd.read_csv(files["forecast"]), wanted, check_dtype=False, rtol=0, atol=1e-9)
-
-
-@pytest.mark.parametrize("window", [WIDE, NARROW], ids=["1280", "390"])
-def test_nothing_is_wider_than_the_window(page, address, tmp_path):
-    width = page.evaluate("innerWidth")
-    for tab in texts.TABS.values():
-        page.get_by_role("tab", name=tab).click()
-        expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
-        stands_still(page)
-        widest = page.evaluate(
-            "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
-        )
-        assert widest <= width, tab
-        edges = page.evaluate(f"[...document.querySelectorAll('{CHARTS}')].map(e => e.getBoundingClientRect().right)")
-        assert edges == [] or max(edges) <= width, tab
-    page.get_by_role("tab", name=texts.TABS["risk"]).click()
-    picture = page.screenshot(path=tmp_path / "page.png")
-    assert len(picture) > 10_000
-    page.goto(f"{address}/evidence")
-    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible()
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+    wanted = forecast_table(run_scenarios(ref.basis.until(2035), ref.law, ref.law.reform(reform)))
+    found = pd.read_csv(files["Forecast table (CSV)"])
+    pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("window", [NARROW], ids=["390"])
-def test_on_a_telephone_the_rate_stays_in_sight_above_the_chart(page):
+def test_on_a_telephone_nothing_is_wider_than_the_window_and_the_rate_stays_in_sight(page, address):
     page.locator(CHARTS).first.scroll_into_view_if_needed()
     start = page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
     page.mouse.move(200, 600)
@@ -243,13 +240,36 @@ def test_on_a_telephone_the_rate_stays_in_sight_above_the_chart(page):
     assert slider is not None
     assert chart is not None
     assert 0 < slider["y"] < chart["y"] + chart["height"] < NARROW["height"] + chart["height"] / 2
+    for tab in (fund_page.tab_names()[name] for name in ("risk", "difference")):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        expect(page.get_by_role("tab", name=tab, exact=True)).to_have_attribute("aria-selected", "true")
+        stands_still(page)
+        fits(page, tab)
+    for name in ("levers", "solve", "schemes"):
+        page.goto(f"{address}/{name}")
+        expect(page.get_by_role("heading", name=main.page_titles()[name], exact=True).first).to_be_visible()
+        expect(page.get_by_text("simulated futures from the end of")).to_be_visible()
+        stands_still(page)
+        fits(page, name)
+
+
+def fits(page: Page, where: str) -> None:
+    """Neither page nor chart is wider than the window."""
+    width = page.evaluate("innerWidth")
+    widest = page.evaluate(
+        "Math.max(document.documentElement.scrollWidth, document.querySelector('[data-testid=stMain]').scrollWidth)"
+    )
+    assert widest <= width, where
+    edges = page.evaluate(f"[...document.querySelectorAll('{CHARTS}')].map(e => e.getBoundingClientRect().right)")
+    assert edges == [] or max(edges) <= width, where
 
 
 def test_levers_survive_a_visit_to_the_other_page(page):
     press(page, 5)
     kept = card(page, "reform")
-    page.get_by_role("link", name=texts.PAGE_EVIDENCE).click()
-    expect(page.get_by_text(texts.LIMITS, exact=True)).to_be_visible()
-    page.get_by_role("link", name=re.compile(f"^{texts.PAGE_FUND}$")).click()
+    page.get_by_role("link", name="Evidence", exact=True).click()
+    expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
+    fits(page, "evidence")
+    page.get_by_role("link", name="Fund", exact=True).click()
     drawn(page)
     assert card(page, "reform") == kept

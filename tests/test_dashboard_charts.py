@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from forecaster.engine import project
 from forecaster.export import Scenario
 from forecaster.policy import Reform
 from forecaster.solvency import below_months, depletion, pay_as_you_go_rate
-from forecaster_dashboards import charts, frames, texts
+from forecaster_dashboards import charts, figures, frames, service, words
 from forecaster_dashboards.frames import Outcome, history_of
 from made_up_dashboard import made_up_reference
 
@@ -39,23 +41,64 @@ def reform(ref, today):
 
 def specs(ref, today, reform):
     fan = {line: frames.fan_columns(history_of(ref.history, line), today, reform, line) for line in LINES[:2]}
-    income, outgo = (
-        frames.fan_columns(history_of(ref.history, past), today, reform, line)
-        for past, line in (("income", "total_income"), ("outgo", "outgo"))
-    )
+    balance = frames.fan_columns(history_of(ref.history, "balance"), today, reform, "balance")
+    official = [{"year": 2024, "median": 1.5, "made": "2022-01", "text": "TW-S01"}]
+    lines = [
+        {"series": name, "year": int(year), "median": float(value)}
+        for name, outcome in (("today", today), ("A", reform))
+        for year, value in zip(outcome.years, outcome.median("reserve_months"), strict=True)
+    ]
+    payers = [
+        {"series": row["payer"], "year": row["year"], "value": row["value"]}
+        for row in frames.payers_by_year(reform).to_dict("records")
+    ]
+    chance = np.linspace(0.1, 0.9, 6).reshape(2, 3) + 0.01 * reform.median("reserve_months")[-1]
+    ends = reform.median("reserve_months")[-1]
+    people = [
+        {"sex": sex, "age": age, "now": 9.0, "low": ends, "median": ends, "high": ends}
+        for sex in "mf"
+        for age in range(101)
+    ]
     risk, spread = frames.risk_columns(today, reform), frames.depletion_columns(today, reform)
     rates = frames.pay_as_you_go_columns(today, reform)
     return {
         "months": charts.fan_chart(fan["reserve_months"], title="m", digits=2, band=(1.0, 3.0)),
         "reserve": charts.fan_chart(fan["reserve"], title="r", digits=1),
-        "account": charts.account_chart(income, outgo, title="a"),
+        "dots": charts.fan_chart(fan["reserve"], title="o", digits=1, officials=official, zero=False),
+        "balance": charts.fan_chart(balance, title="b", digits=1),
+        "waterfall": charts.waterfall_chart([("x", ends), ("y", -0.5)], title="w", unit="u", start=("law", 1.0)),
+        "frontier": charts.frontier_chart(
+            (0.05, 0.0517, 0.06), (0.02, 0.03), chance, title="f", today=(0.0517, 0.02), wanted=0.5
+        ),
+        "lines": charts.lines_chart(lines, {"today": "law", "A": "plan"}, title="l", digits=2),
+        "stacked": charts.stacked_chart(payers, words.payers(), title="s", unit="u"),
+        "bars": charts.bars_chart([{"name": "x", "value": ends}, {"name": "y", "value": -1.0}], title="q", unit="u"),
+        "pyramid": charts.pyramid_chart(people, title="p", years=(2026, 2035)),
         "risk": charts.risk_chart(risk, title="p"),
         "depletion": charts.depletion_chart(spread, title="d", horizon=2035),
         "rates": charts.rate_chart(rates, title="q", limit=LIMIT, today=TODAY_RATE),
     }
 
 
-@pytest.mark.parametrize("name", ["months", "reserve", "account", "risk", "depletion", "rates"])
+KINDS = [
+    *(
+        "months",
+        "reserve",
+        "dots",
+        "balance",
+        "risk",
+        "depletion",
+        "rates",
+        "waterfall",
+        "frontier",
+        "lines",
+        "stacked",
+    ),
+    *("bars", "pyramid"),
+]
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_every_chart_is_valid_vega_lite(ref, today, reform, name):
     spec = specs(ref, today, reform)[name]
     assert alt.Chart.from_dict(spec, validate=True) is not None
@@ -64,7 +107,7 @@ def test_every_chart_is_valid_vega_lite(ref, today, reform, name):
         alt.Chart.from_dict(broken, validate=True)
 
 
-@pytest.mark.parametrize("name", ["months", "reserve", "account", "risk", "depletion", "rates"])
+@pytest.mark.parametrize("name", KINDS)
 def test_only_the_data_change_with_the_levers(ref, today, reform, name):
     one, other = specs(ref, today, today)[name], specs(ref, today, reform)[name]
     assert one.pop("datasets") != other.pop("datasets")
@@ -153,10 +196,39 @@ def test_payers_add_up_to_all_income(today, reform):
         income = outcome.projection.total_income[years].mean(axis=1).sum()
         assert frame.loc["total", name] == pytest.approx(income, abs=1e-9)
         assert frame[name].drop("total").sum() == pytest.approx(income, abs=1e-9)
-    assert set(frame.index) == set(texts.PAYERS)
+    assert set(frame.index) == set(words.payers())
+
+
+def test_dark_theme_changes_colours_and_nothing_else(ref, today, reform):
+    spec = specs(ref, today, reform)["months"]
+    dark = charts.in_look(spec, True)
+    assert dark["datasets"] is spec["datasets"]
+    assert charts.in_look(spec, False) is spec
+    text = json.dumps({**dark, "datasets": {}})
+    assert not [colour for colour in charts.DARK if colour in text and colour != charts.PAPER]
+    assert json.loads(text).keys() == spec.keys()
+
+
+def test_waterfall_ends_where_its_parts_lead():
+    spec = charts.waterfall_chart([("x", 2.0), ("y", -0.5)], title="w", unit="u", start=("law", 1.0))
+    rows = spec["datasets"][charts.ROWS]
+    assert [(row["low"], row["high"]) for row in rows] == [(0.0, 1.0), (1.0, 3.0), (3.0, 2.5), (0.0, 2.5)]
+
+
+def test_shares_of_the_spread_sum_to_one_and_outlay_has_its_part(reform):
+    shares = service.spread_shares(reform, 2035)
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-9)
+    assert set(shares) - {"rest"} <= set(figures.driver_names())
+    assert shares["cost"] > 0.05
+
+
+def test_chance_of_staying_above_is_the_engines(today):
+    months = today.projection.closing / today.projection.outgo * 12
+    assert frames.stays_above(today, 2031) == pytest.approx((months[:6] >= 1.0).all(axis=0).mean(), abs=1e-12)
 
 
 def test_picture_is_made_without_browser(ref, today, reform):
     picture = charts.png(specs(ref, today, reform)["months"], width=400, scale=1.0)
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(picture[16:20]) >= 400
+    assert charts.svg(specs(ref, today, reform)["waterfall"], width=400).startswith(b"<svg")

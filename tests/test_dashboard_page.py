@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from forecaster.cli.dashboard import own_pool
 from forecaster.engine import project
-from forecaster.export import Scenario
-from forecaster.policy import Reform
-from forecaster.solve import required_rate, with_rate
-from forecaster_dashboards import charts, evidence_page, fund_page, service, state, tabs, texts
+from forecaster.errors import ForecasterError
+from forecaster.export import Scenario, csv_bytes, forecast_table, run_scenarios
+from forecaster.policy import Policy, Reform
+from forecaster.pools import find_pool
+from forecaster.solve import Goal, required_rate, with_rate
+from forecaster_dashboards import (
+    access,
+    evidence_page,
+    export_page,
+    figures,
+    fund_page,
+    language,
+    main,
+    saved,
+    schemes_page,
+    service,
+    solve_page,
+    state,
+    words,
+)
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.view import View
 from made_up_dashboard import made_up_reference
@@ -25,12 +46,14 @@ from made_up_dashboard import made_up_reference
 SCRIPT = Path(__file__).resolve().parent / "made_up_dashboard.py"
 GENERAL = "lever.general_premium_rate"
 SUPPLEMENTARY = "lever.supplementary_premium_rate"
+START = dt.date(2027, 1, 1)
 
 
 @pytest.fixture(autouse=True)
 def _service_as_shipped(monkeypatch):
     """What the tests' script and the tests put in the fit's place is taken out again after each test."""
     monkeypatch.setattr(service, "obtain", service.obtain)
+    monkeypatch.setattr(service, "served_pools", service.served_pools)
 
 
 @pytest.fixture
@@ -47,13 +70,22 @@ def ref():
 
 @pytest.fixture
 def app():
-    return AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    return opened()
+
+
+def opened(page: str = "fund", **address: str) -> AppTest:
+    """A page in a session of its own; pages other than the fund's through a script of one line."""
+    app = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    app.session_state["page"] = page
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app.run()
 
 
 def headlines(app: AppTest) -> dict[str, str]:
     """Text of the two cards."""
     found = {}
-    for name in texts.SCENARIOS.values():
+    for name in words.scenarios().values():
         (found[name],) = [m.value for m in app.markdown if m.value.startswith(f"**{name}**")]
     return found
 
@@ -66,10 +98,10 @@ def link(app: AppTest) -> str:
     return next(c.value for c in app.code if "?s=" in c.value).split("?s=", 1)[1]
 
 
-def with_link(text: str) -> AppTest:
-    app = AppTest.from_file(str(SCRIPT), default_timeout=60)
-    app.query_params["s"] = text
-    return app.run()
+def address(app: AppTest, name: str) -> str:
+    """A parameter of the address, whether the test or the page has set it."""
+    value = app.query_params[name]
+    return value if isinstance(value, str) else value[0]
 
 
 def outcome(ref, horizon: int, *settings: str) -> Outcome:
@@ -80,24 +112,33 @@ def outcome(ref, horizon: int, *settings: str) -> Outcome:
 def test_page_opens_at_todays_law_with_both_scenarios_equal(app, ref):
     assert not app.exception
     assert not app.error
-    cards = headlines(app)
     expected = fund_page.headline(outcome(ref, 2035))
-    assert cards == {name: f"**{name}**\n\n{expected}" for name in texts.SCENARIOS.values()}
+    assert headlines(app) == {name: f"**{name}**\n\n{expected}" for name in words.scenarios().values()}
     assert app.slider(key=GENERAL).value == 5.17
     assert app.slider(key=SUPPLEMENTARY).value == 2.11
     assert app.slider(key=SUPPLEMENTARY).disabled
     assert command(app) == "forecaster project tw_nhi_2g --horizon 2035 \\\n  --out my-forecast"
+    assert "s" not in app.query_params
 
 
 def test_headline_says_the_engines_chances(ref):
     today = outcome(ref, 2035)
     below = (today.projection.closing / today.projection.outgo * 12 < 1)[:5].any(axis=0).mean()
     gone = (today.projection.closing < 0).any(axis=0).mean()
-    words = fund_page.headline(today)
+    text = fund_page.headline(today)
     assert (
-        f"In {round(100 * below)} of 100 simulated futures the reserve falls below one month of outlay by 2030" in words
+        f"In {round(100 * below)} of 100 simulated futures the reserve falls below one month of outlay by 2030" in text
     )
-    assert f"in {round(100 * gone)} of 100 simulated futures it has run out by 2035" in words
+    assert f"in {round(100 * gone)} of 100 simulated futures it has run out by 2035" in text
+
+
+def test_meter_is_the_engines_chance_for_both_years(ref):
+    shown = fund_page.meter(view(ref, 2035, 0.0557))
+    for setting, name in (((), "today"), (("general_premium_rate=0.0557@2027-01-01",), "reform")):
+        months = outcome(ref, 2045, *setting).projection.reserve_months
+        for last in (2035, 2045):
+            share = round(100 * (months[: last - 2025] >= 1.0).all(axis=0).mean())
+            assert f"width:{share}%;background:var(--{name})'></i></span><b>{share}%</b>" in shown
 
 
 def test_slider_moves_the_reform_and_only_the_reform(app, ref):
@@ -111,6 +152,29 @@ def test_slider_moves_the_reform_and_only_the_reform(app, ref):
     assert "--set general_premium_rate=0.0557@2027-01-01" in command(app)
 
 
+def test_the_address_holds_the_scenario_and_a_reload_loses_nothing(app):
+    app.slider(key=GENERAL).set_value(5.57).run()
+    app.selectbox(key="horizon").set_value(2045).run()
+    text = address(app, "s")
+    assert text == link(app)
+    again = opened(s=text)
+    assert headlines(again) == headlines(app)
+    assert again.slider(key=GENERAL).value == 5.57
+    assert [i.value for i in again.info] == ["The levers stand as the link has them."]
+
+
+def test_undo_goes_back_step_by_step(app):
+    first = headlines(app)
+    app.slider(key=GENERAL).set_value(5.4).run()
+    second = headlines(app)
+    app.slider(key=GENERAL).set_value(5.8).run()
+    app.button(key="undo").click().run()
+    assert headlines(app) == second
+    app.button(key="undo").click().run()
+    assert headlines(app) == first
+    assert app.slider(key=GENERAL).value == 5.17
+
+
 def test_unlocked_supplementary_rate_stays_where_it_is_put(app):
     app.toggle(key="follows").set_value(False).run()
     app.slider(key=SUPPLEMENTARY).set_value(2.5).run()
@@ -122,33 +186,13 @@ def test_unlocked_supplementary_rate_stays_where_it_is_put(app):
     assert "supplementary" not in command(app)
 
 
-def test_secondary_levers_act_and_keep_their_place_when_folded_away(app, ref):
-    assert "lever.supplementary_ceiling" not in {w.key for w in app.number_input}
-    app.session_state["more_levers"] = True
-    app.run()
-    app.number_input(key="lever.supplementary_ceiling").set_value(50.0).run()
-    app.slider(key="lever.budget_growth_adjustment").set_value(-0.2).run()
-    app.session_state["more_levers"] = False
-    app.run()
-    settings = ("supplementary_ceiling=50000000@2027-01-01", "budget_growth_adjustment=-0.002@2027-01-01")
-    assert all(f"--set {setting}" in command(app) for setting in settings)
-    assert fund_page.headline(outcome(ref, 2035, *settings)) in headlines(app)["Your reform"]
-
-
-def test_every_lever_of_the_scheme_has_a_widget(app, ref):
-    app.session_state["more_levers"] = True
-    app.run()
-    drawn = {w.key for w in (*app.slider, *app.number_input)}
-    assert drawn == {f"lever.{name}" for name in state.lever_names(ref.scheme)}
-
-
 def test_reset_goes_back_to_todays_law(app):
     before = headlines(app)
     app.slider(key=GENERAL).set_value(5.9).run()
     assert headlines(app) != before
     app.button(key="reset").click().run()
     assert headlines(app) == before
-    assert app.slider(key=GENERAL).value == 5.17
+    assert "s" not in app.query_params
 
 
 def test_start_and_horizon(app, ref):
@@ -158,37 +202,70 @@ def test_start_and_horizon(app, ref):
     expected = fund_page.headline(outcome(ref, 2045, "general_premium_rate=0.0557@2030-07-01"))
     assert expected in headlines(app)["Your reform"]
     app.date_input(key="start").set_value(dt.date(2050, 1, 1)).run()
-    assert texts.STARTS_LATE in [i.value for i in app.info]
+    assert any("starts after the last year shown" in i.value for i in app.info)
 
 
-def test_link_restores_the_scenario_in_another_session(app):
-    app.slider(key=GENERAL).set_value(5.57).run()
-    app.selectbox(key="horizon").set_value(2045).run()
-    other = with_link(link(app))
-    assert headlines(other) == headlines(app)
-    assert other.slider(key=GENERAL).value == 5.57
-    assert [i.value for i in other.info] == [texts.LINK_RESTORED]
-    assert link(other) == link(app)
+def test_every_lever_has_a_widget_and_acts(ref):
+    app = opened("levers")
+    drawn = {w.key for w in (*app.slider, *app.number_input, *app.selectbox) if str(w.key).startswith("lever.")}
+    assert drawn == {f"lever.{name}" for name in ref.levers}
+    app.number_input(key="lever.supplementary_ceiling").set_value(50.0).run()
+    app.slider(key="lever.budget_growth_adjustment").set_value(-0.2).run()
+    app.selectbox(key="lever.yearly_review").set_value("on").run()
+    text = address(app, "s")
+    assert text.endswith("~budget_growth_adjustment:-0.002~supplementary_ceiling:50000000~yearly_review:on")
+    assert not app.exception
 
 
-def test_bad_link_says_what_was_dropped(app):
-    other = with_link(link(app).replace("general_premium_rate:0.0517", "general_premium_rate:0.0717"))
-    (said,) = [i.value for i in other.info]
-    assert "Not taken from the link: General premium rate" in said
-    assert "0 to 0.06, by NHI Act Art. 18" in said
-    assert other.slider(key=GENERAL).value == 5.17
+def test_a_known_plan_puts_the_levers_and_keeps_its_own_days(ref):
+    app = opened("levers")
+    app.selectbox(key="preset").set_value("supplementary_plan_2025_high").run()
+    assert app.number_input(key="lever.supplementary_settlement_yield").value == 20.0
+    assert app.number_input(key="lever.supplementary_ceiling").value == 50.0
+    app.date_input(key="day.supplementary_ceiling").set_value(dt.date(2029, 1, 1)).run()
+    text = address(app, "s")
+    assert "~supplementary_ceiling:50000000@2029-01-01" in text
+    app.button(key="keep").click().run()
+    assert address(app, "c") == text
+    app.button(key="reset").click().run()
+    assert any(m.value.startswith("**A**: ") for m in app.markdown)
+
+
+def test_a_later_step_of_a_lever_is_added_and_taken_out(ref):
+    app = opened("levers", s=link_of(ref, "general_premium_rate=0.0547@2027-01-01"))
+    app.number_input(key=f"step_value.{state.GENERAL}").set_value(5.87).run()
+    app.button(key="add_step").click().run()
+    text = address(app, "s")
+    assert text.endswith("~general_premium_rate:0.0547~general_premium_rate:0.0587@2030-01-01")
+    app.button(key="drop_step.0").click().run()
+    assert address(app, "s") == link_of(ref, "general_premium_rate=0.0547@2027-01-01")
+
+
+def link_of(ref, *settings: str, horizon: int = 2035) -> str:
+    levers = state.levers_of(ref.law, ref.levers, Reform.parse(settings), START, horizon)
+    return state.to_link(ref.law, levers, ref.fit_hash)
+
+
+def test_bad_link_says_what_was_dropped(ref):
+    text = link_of(ref, "general_premium_rate=0.0557@2027-01-01").replace(":0.0557", ":0.0717")
+    app = opened(s=text)
+    (said,) = [i.value for i in app.info]
+    assert "Not taken from the link: General premium rate: 7.17% lies outside 0.00% to 6.00%" in said
+    assert "NHI Act Art. 18" in said
+    assert app.slider(key=GENERAL).value == 5.17
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "gASVKAAAAAAAAACMBXBvc2l4lIwGc3lz", "~" * 5000, "１~２"])
-def test_hostile_link_leaves_todays_law(text):
-    other = with_link(text)
-    assert not other.exception
-    assert [i.value for i in other.info] == [texts.LINK_UNREADABLE]
-    assert other.slider(key=GENERAL).value == 5.17
+def test_hostile_address_leaves_todays_law(text):
+    app = opened(s=text, c=text, pool=text, lang=text)
+    assert not app.exception
+    assert any("could not be read" in i.value for i in app.info)
+    assert any("names a fund that is not shown here" in i.value for i in app.info)
+    assert app.slider(key=GENERAL).value == 5.17
 
 
 def test_two_sessions_do_not_see_each_others_levers(app):
-    other = AppTest.from_file(str(SCRIPT), default_timeout=60).run()
+    other = opened()
     before = headlines(other)
     app.slider(key=GENERAL).set_value(5.9).run()
     other.run()
@@ -197,63 +274,114 @@ def test_two_sessions_do_not_see_each_others_levers(app):
     assert headlines(app) != before
 
 
-@pytest.mark.parametrize("name", list(texts.TABS))
+@pytest.mark.parametrize("name", list(main.page_titles()))
+def test_each_page_opens_in_chinese_without_a_raw_message(ref, name):
+    """On a page in Chinese no sentence of the catalogue is left in English."""
+    sentences = [text for text in language_messages() if len(text) > 25 and "{" not in text]
+    text = link_of(ref, "general_premium_rate=0.054@2027-01-01")
+    for tongue in ("zh_TW", "zh_CN"):
+        app = opened(name, lang=tongue, s=text)
+        assert not app.exception, (tongue, app.exception)
+        assert not app.error, (tongue, app.error)
+        shown = " ".join(
+            str(part.value) for part in (*app.markdown, *app.caption, *app.info, *app.subheader, *app.title)
+        )
+        assert [sentence for sentence in sentences if sentence in shown] == [], tongue
+        assert len(re.findall("[\u4e00-\u9fff]", shown)) > 40, tongue
+
+
+def language_messages() -> list[str]:
+    from babel.messages.pofile import read_po
+
+    with (language.CATALOGUES / "zh_TW.po").open("rb") as stream:
+        return [str(message.id) for message in read_po(stream) if message.id and message.string != message.id]
+
+
+@pytest.mark.parametrize("name", list(fund_page.tab_names()))
 def test_each_tab_opens_without_a_fault(app, name):
     app.slider(key=GENERAL).set_value(5.4).run()
-    app.session_state["tab"] = texts.TABS[name]
+    app.session_state["tab"] = fund_page.tab_names()[name]
     app.run()
     assert not app.exception
     assert not app.error
-    opened = [tab.label for tab in app.tabs if len(tab.children)]
-    assert opened == [texts.TABS[name]]
+    opened_tabs = [tab.label for tab in app.tabs if len(tab.children)]
+    assert opened_tabs == [fund_page.tab_names()[name]]
 
 
 def view(ref, horizon: int, general: float) -> View:
-    levers = state.todays_law(ref.law, dt.date(2027, 1, 1), horizon)
-    levers = state.with_tie(ref.law, state.Levers(levers.start, horizon, {**levers.values, state.GENERAL: general}))
-    reform = state.reform_of(ref.law, levers)
+    setting = f"general_premium_rate={general}@2027-01-01"
+    reform = Reform() if general == 0.0517 else Reform.parse([setting])
+    levers = state.levers_of(ref.law, ref.levers, reform, START, horizon)
+    assert state.reform_of(ref.law, levers) == reform
     return View(ref, levers, reform, service.baseline(ref, horizon), service.reformed(ref, horizon, reform))
 
 
+def test_waterfall_parts_sum_to_the_whole_difference(ref):
+    settings = ("general_premium_rate=0.0557@2027-01-01", "supplementary_ceiling=50000000@2028-01-01")
+    reform = Reform.parse(settings)
+    levers = state.levers_of(ref.law, ref.levers, reform, START, 2035)
+    shown = View(ref, levers, reform, service.baseline(ref, 2035), service.reformed(ref, 2035, reform))
+    rows = figures.FIGURES["waterfall"].made(shown)[0]["datasets"]["rows"]
+    law, after = (float(o.projection.reserve_months[-1].mean()) for o in (shown.today, shown.outcome))
+    assert [row["name"] for row in rows[1:3]] == ["General premium rate", "Ceiling of one payment"]
+    assert rows[0]["high"] == pytest.approx(law, abs=1e-4)
+    assert rows[-1]["high"] == pytest.approx(after, abs=3e-4)
+
+
 def test_committee_table_is_the_solvers_and_the_engines(ref):
-    shown = view(ref, 2035, 0.0557)
-    rates, accounts = tabs.committee(shown, 2027)
-    assert rates[texts.COMMITTEE_TARGET].tolist() == [1.0, 1.5, 2.0, 2.5]
-    for i, target in enumerate(tabs.TARGETS):
-        for chance in tabs.CHANCES:
-            answer = required_rate(
-                ref.basis,
-                ref.law,
-                months=target,
-                year=2027,
-                start=dt.date(2027, 1, 1),
-                probability=chance,
-                throughout=False,
-            )
-            found = rates[texts.committee_rate(chance)][i]
+    rates, accounts = solve_page.committee(view(ref, 2035, 0.0557), 2027)
+    assert rates["target, months"].tolist() == [1.0, 1.5, 2.0, 2.5]
+    for i, target in enumerate(solve_page.TARGETS):
+        for chance in solve_page.COMMITTEE_CHANCES:
+            asked = {"months": target, "year": 2027, "start": START, "probability": chance, "throughout": False}
+            answer = required_rate(ref.basis, ref.law, **asked)
             wanted = "above the legal limit of 6%" if answer.rounded is None else f"{100 * answer.rounded:.2f}%"
-            assert found == wanted
+            assert rates[solve_page.chance_column(chance)][i] == wanted
             if chance == 0.5:
                 rate = answer.limit if answer.rounded is None else answer.rounded
-        policy = with_rate(ref.law, rate, dt.date(2027, 1, 1))
-        result = project(ref.basis.until(2035), policy)
+        result = project(ref.basis.until(2035), with_rate(ref.law, rate, START))
         assert accounts["reserve"][i] == pytest.approx(np.median(result.closing[1]), abs=1e-9)
         months = result.reserve_months[2]
-        assert accounts[texts.committee_months(2028)][i] == f"{np.median(months):.2f} ({(months >= target).mean():.0%})"
+        cell = accounts[solve_page.months_column(2028)][i]
+        assert cell == f"{np.median(months):.2f} ({(months >= target).mean():.0%})"
 
 
 def test_infeasible_rate_names_the_legal_limit(ref):
-    answer = service.rate_for(ref, Reform(), dt.date(2027, 1, 1), months=40.0, year=2035, probability=0.9)
-    words = texts.rate_answer(answer.rounded, answer.exact, answer.limit, answer.limit_source, answer.reached)
-    assert "above the legal limit of 6%" in words
-    assert "NHI Act Art. 18" in words
+    answer = service.required(ref, Reform(), state.GENERAL, Goal(40.0, 2035, START, 0.9))
+    text = words.rate_answer(None, answer.exact, "6.00%", answer.limit_source, answer.reached)
+    assert answer.rounded is None
+    assert "beyond the limit of 6.00%" in text
+    assert "NHI Act Art. 18" in text
 
 
-def test_rate_does_not_hang_on_the_general_lever(ref):
-    question = {"months": 1.0, "year": 2030, "probability": 0.5}
-    start = dt.date(2027, 1, 1)
-    moved = Reform.parse(["general_premium_rate=0.058@2027-01-01"])
-    assert service.rate_for(ref, moved, start, **question) == service.rate_for(ref, Reform(), start, **question)
+def test_answer_does_not_hang_on_the_lever_that_is_solved_for(ref):
+    moved, goal = Reform.parse(["general_premium_rate=0.058@2027-01-01"]), Goal(1.0, 2030, START, 0.5)
+    one, other = (service.required(ref, reform, state.GENERAL, goal) for reform in (moved, Reform()))
+    assert one == other
+
+
+def test_frontier_is_the_engines(ref):
+    goal = Goal(1.0, 2030, START, 0.9)
+    found = service.frontier(ref, Reform(), goal)
+    i, j = 2, len(found.general) - 2
+    settings = [f"general_premium_rate={found.general[j]}@2027-01-01"]
+    settings += [f"supplementary_premium_rate={found.supplementary[i]}@2027-01-01"]
+    months = project(ref.basis.until(2030), ref.law.reform(Reform.parse(settings))).reserve_months
+    assert found.chance[i, j] == (months[1:] >= 1.0).all(axis=0).mean()
+    assert 0.0517 in found.general
+    assert 0.0211 in found.supplementary
+    assert (np.diff(found.chance, axis=0) >= 0).all()
+    assert (np.diff(found.chance, axis=1) >= 0).all()
+
+
+def test_solved_value_is_put_on_the_lever():
+    app = opened("solve")
+    app.selectbox(key="solve_months").set_value(1.5).run()
+    app.button(key="take_answer").click().run()
+    text = address(app, "s")
+    assert "~general_premium_rate:" in text
+    (said,) = [s.value for s in app.success]
+    assert f"{100 * float(text.rsplit(':', 1)[1]):.2f}%" in said
 
 
 def test_shared_arrays_cannot_be_written(ref):
@@ -262,34 +390,114 @@ def test_shared_arrays_cannot_be_written(ref):
         result.closing[0] = 0.0
 
 
-def test_engine_refusal_is_shown_and_the_page_lives_on(app):
-    app.session_state["lever.general_premium_rate"] = 5.5
+def test_absurd_lever_is_refused_in_a_sentence_and_the_page_lives_on(app):
     app.session_state["lever.supplementary_threshold.rent"] = -5000.0
     app.run()
     assert not app.exception
     (said,) = [e.value for e in app.error]
-    assert "supplementary_threshold.rent: found -5000; allowed: 0 to 1e+06" in said
-    assert headlines(app)["Your reform"].replace("Your reform", "") == headlines(app)["Today's law"].replace(
-        "Today's law", ""
-    )
+    assert "the page shows today's law" in said
+    assert "lies outside TWD 0 to TWD 1,000,000" in said
+    one, other = headlines(app).values()
+    assert one.split("\n\n", 1)[1] == other.split("\n\n", 1)[1]
 
 
-def test_caption_names_fit_law_assumptions_and_sources(app, ref):
-    words = " ".join(c.value for c in app.caption)
-    assert ref.fit_hash[:12] in words
-    assert ref.scheme.content_hash[:12] in words
-    assert "everything in it is made up." in words
-    assert "TW-S01" in words
+def test_captions_name_fit_law_assumptions_and_sources(app, ref):
+    text = " ".join(c.value for c in app.caption)
+    assert ref.fit_hash[:12] in text
+    assert ref.scheme.content_hash[:12] in text
+    assert "everything in it is made up." in text
+    assert "TW-S01" in text
 
 
-def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
+def test_laws_side_by_side_hold_each_files_values():
+    found = schemes_page.schemes()
+    frames = schemes_page.compared([found["tw_nhi_1g"], found["tw_nhi_2g"]], dt.date(2026, 1, 1))
+    rates = frames["premium"].set_index("parameter").loc["General premium rate"]
+    assert rates.tolist() == ["5.17%", "5.17%"]
+    extra = frames["supplementary"].set_index("parameter").loc["Supplementary premium rate"]
+    assert extra.tolist() == ["", "2.11%"]
+    differing = schemes_page.compared([found["tw_nhi_2g"]] * 2, dt.date(2026, 1, 1), only_different=True)
+    assert differing == {}
+
+
+def test_scenario_file_is_read_back_as_the_same_reform(ref, tmp_path):
+    settings = ["general_premium_rate=0.0557@2027-01-01", "yearly_review=on@2030-01-01"]
+    reform = Reform.parse(settings)
+    path = tmp_path / "reform.toml"
+    path.write_text(export_page.reform_file(ref.law, reform, ref.fit_hash), encoding="utf-8")
+    assert Reform.read(path) == reform
+    assert tomllib.loads(path.read_text("utf-8"))["scheme"] == "tw_nhi_2g"
+
+
+def test_downloads_are_the_command_lines_tables(ref):
+    shown = view(ref, 2035, 0.0557)
+    policy = ref.law.reform(Reform.parse(["general_premium_rate=0.0557@2027-01-01"]))
+    wanted = csv_bytes(forecast_table(run_scenarios(ref.basis.until(2035), ref.law, policy)))
+    assert csv_bytes(forecast_table(export_page.scenarios(shown))) == wanted
+    assert export_page.manifest(shown)["reform"]["changes"] == ["general_premium_rate=0.0557@2027-01-01"]
+
+
+def test_a_saved_scenario_comes_back_by_its_name(ref, tmp_path, monkeypatch):
+    """A run like the command line's: its tables are the engine's, its reform is the levers'."""
+    fit = tmp_path / "fit"
+    fit.mkdir()
+    (fit / "manifest.json").write_text('{"hash": "ab"}', encoding="utf-8")
+    monkeypatch.setenv("FORECASTER_STORE", str(tmp_path / "runs"))
+    monkeypatch.setattr("forecaster.fitted.load_fit", lambda address: SimpleNamespace(folder=fit))
+    shown, held = view(ref, 2035, 0.0557), saved.store()
+    both = (shown.today.scenario, shown.outcome.scenario)
+    run = saved.save(held, find_pool("tw_nhi"), both, export_page.manifest(shown), "my_plan", "a test")
+    (name, found), *others = saved.names(held, "tw_nhi", "tw_nhi_2g").items()
+    assert (name, found.id, others) == ("my_plan", run.id, [])
+    assert saved.reform_of(found) == shown.reform
+    assert held.read(found, "forecast.csv") == csv_bytes(forecast_table(both))
+    with pytest.raises(ForecasterError):
+        saved.save(held, find_pool("tw_nhi"), both, export_page.manifest(shown), "no name!", "a test")
+
+
+def test_roles_come_from_claims_or_verified_addresses_only():
+    settings = {"role_claim": "roles", "analysts": ["A@example.org"], "actuaries": ["b@example.org"]}
+    assert access.role_of({"roles": ["actuary"]}, settings) == access.ACTUARY
+    assert access.role_of({"email": "a@example.org", "email_verified": True}, settings) == access.ANALYST
+    assert access.role_of({"email": "b@example.org", "email_verified": False}, settings) == access.VIEWER
+    assert access.role_of({"email": "b@example.org"}, settings) == access.VIEWER
+    assert access.role_of({"roles": "root"}, settings) == access.VIEWER
+    assert access.role_of({}, {}) == access.VIEWER
+
+
+def test_public_mode_is_read_only(monkeypatch):
+    monkeypatch.setenv(access.PUBLIC, "1")
+    assert access.role() == access.VIEWER
+    assert not access.may_open("export")
+    assert access.may_open("fund")
+    monkeypatch.delenv(access.PUBLIC)
+    assert access.may_open("export")
+
+
+def test_own_pools_are_named_when_the_dashboard_is_started():
+    assert service.own_pools(["--pool", "a", "--other", "1", "--pool=b"]) == ("a", "b")
+    assert service.own_pools([]) == ()
+
+
+def test_a_folder_that_is_no_pool_is_refused_before_the_dashboard_starts(tmp_path):
+    with pytest.raises(ForecasterError, match="no pool"):
+        own_pool(str(tmp_path))
+    assert own_pool("tw_nhi") == "tw_nhi"
+
+
+def page_script(name: str, *lines: str) -> AppTest:
     code = (
         f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
         "from made_up_dashboard import made_up_reference\n"
-        "from forecaster_dashboards import evidence_page\n"
-        "evidence_page.show(made_up_reference())\n"
+        f"from forecaster_dashboards import {name}\n"
+        "import dataclasses, io, pandas as pd\n"
+        "ref = made_up_reference()\n" + "".join(f"{line}\n" for line in lines) + f"{name}.show(ref)\n"
     )
-    app = AppTest.from_string(code, default_timeout=60).run()
+    return AppTest.from_string(code, default_timeout=60).run()
+
+
+def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
+    app = page_script("evidence_page")
     assert not app.exception
     assert not app.error
     frames = [d.value for d in app.dataframe]
@@ -297,12 +505,11 @@ def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
     enacted = {n for n, p in ref.scheme.parameters.items() if all(v.status != "assumed" for v in p.values)}
     assert set(assumed["parameter"]).isdisjoint(enacted)
     assert "government_floor_basis" in set(assumed["parameter"])
-    sources = next(f for f in frames if "publisher" in f.columns)
-    total = len(sources)
+    total = len(next(f for f in frames if "publisher" in f.columns))
     app.text_input(key="source_filter").set_value("TW-S41").run()
     found = next(f for f in (d.value for d in app.dataframe) if "publisher" in f.columns)
     assert 0 < len(found) < total
-    assert texts.sources_shown(len(found), total) in [c.value for c in app.caption]
+    assert f"{len(found)} of {total} sources" in [c.value for c in app.caption]
 
 
 LEARNT = pd.DataFrame(
@@ -321,26 +528,21 @@ def test_what_the_data_taught_stands_first_where_they_taught_most():
     shown = evidence_page.learnt_frame(LEARNT)
     assert shown["parameter"].tolist() == ["cost_sd", "tilt"]
     assert shown["learnt"].tolist() == ["89%", "0%"]
-    assert shown["prior, 90% range"].tolist() == ["0.063 to 1.96", "-1.645 to 1.645"]
+    assert shown["prior, 90% range"].tolist() == ["0.063 – 1.96", "-1.645 – 1.645"]
     assert shown["with the data, median"].tolist() == ["0.6", "0.1"]
 
 
 def test_evidence_page_shows_what_the_data_taught():
-    code = (
-        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
-        "import dataclasses, io, pandas as pd\n"
-        "from made_up_dashboard import made_up_reference\n"
-        "from forecaster_dashboards import evidence_page, texts\n"
-        f"learnt = pd.read_csv(io.StringIO({LEARNT.to_csv(index=False)!r}))\n"
-        "checks = pd.DataFrame([[*('abc' * 4)]], columns=list(texts.CHECK_COLUMNS) + ['posterior_below_past'])\n"
-        "ref = made_up_reference()\n"
-        "absurd = {'absurd_futures': {'prior': 0.021, 'posterior': 0.0}}\n"
-        "manifest = {**ref.manifest, **absurd}\n"
-        "evidence_page.show(dataclasses.replace(ref, learnt=learnt, checks=checks, manifest=manifest))\n"
+    app = page_script(
+        "evidence_page",
+        f"learnt = pd.read_csv(io.StringIO({LEARNT.to_csv(index=False)!r}))",
+        "columns = list(evidence_page.check_columns()) + ['posterior_below_past']",
+        "checks = pd.DataFrame([['x'] * len(columns)], columns=columns)",
+        "manifest = {**ref.manifest, 'absurd_futures': {'prior': 0.021, 'posterior': 0.0}}",
+        "ref = dataclasses.replace(ref, learnt=learnt, checks=checks, manifest=manifest)",
     )
-    app = AppTest.from_string(code, default_timeout=60).run()
     assert not app.exception
-    assert texts.LEARNT in [heading.value for heading in app.subheader]
+    assert "What the data taught" in [heading.value for heading in app.subheader]
     assert any(
         "the model makes 2.1 of 100 futures" in m.value and "with the data 0.0." in m.value for m in app.markdown
     )
@@ -352,14 +554,16 @@ def test_no_fit_is_one_sentence():
     code = (
         "from forecaster.errors import ForecasterError\n"
         "from forecaster_dashboards import main, service\n"
-        "def none(pool): raise ForecasterError('no whole fit; make one with: forecaster fit ' + pool)\n"
+        "def none(pool): raise ForecasterError('no whole fit')\n"
         "service.obtain = none\n"
         "main.run()\n"
     )
-    app = AppTest.from_string(code, default_timeout=60).run()
+    app = AppTest.from_string(code, default_timeout=60)
+    app.query_params["lang"] = "zh_CN"
+    app.run()
     assert not app.exception
-    (said,) = [e.value for e in app.error]
-    assert said == f"{texts.NO_FIT} no whole fit; make one with: forecaster fit tw_nhi"
+    assert [e.value for e in app.error] == ["该基金没有可显示的估计。请执行：forecaster fit tw_nhi"]
+    assert "no whole fit" in [c.value for c in app.caption]
 
 
 def test_bayesian_libraries_stay_out_of_the_process():
@@ -371,27 +575,11 @@ def test_bayesian_libraries_stay_out_of_the_process():
         "heavy = {'pymc', 'arviz', 'pytensor', 'nutpie', 'altair', 'forecaster_models'}\n"
         "print(json.dumps(sorted(heavy & set(sys.modules))))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
-    assert json.loads(done.stdout) == []
-
-
-def _environment() -> dict[str, str]:
-    import os
-
     rooms = SCRIPT.parent.parent
     path = os.pathsep.join(str(p) for p in (rooms, rooms / "models", rooms / "dashboards", SCRIPT.parent))
-    return os.environ | {"PYTHONPATH": path}
-
-
-def test_downloads_are_the_command_lines_tables(ref):
-    from forecaster.export import csv_bytes, forecast_table, run_scenarios
-
-    shown = view(ref, 2035, 0.0557)
-    policy = ref.law.reform(Reform.parse(["general_premium_rate=0.0557@2027-01-01"]))
-    wanted = csv_bytes(forecast_table(run_scenarios(ref.basis.until(2035), ref.law, policy)))
-    assert csv_bytes(forecast_table(tabs.scenarios(shown))) == wanted
-    assert tabs.manifest(shown)["reform"]["changes"] == ["general_premium_rate=0.0557@2027-01-01"]
-    assert charts.FAN_TITLES.keys() == {"reserve_months", "reserve"}
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert json.loads(done.stdout) == []
 
 
 @pytest.mark.usefixtures("_no_reference_kept")
@@ -402,7 +590,7 @@ def test_shipped_script_shows_the_shipped_fit():
     app = AppTest.from_file(str(SCRIPT.parent.parent / "dashboards" / "app.py"), default_timeout=120).run()
     assert not app.exception
     assert not app.error
-    law = service.law_in_force("tw_nhi")
+    law = Policy(find_pool("tw_nhi").law)
     basis = fit.basis(service.LAST_YEAR).until(2035)
     expected = fund_page.headline(Outcome(Scenario("baseline", basis, law, project(basis, law))))
     assert expected in headlines(app)["Today's law"]

@@ -99,8 +99,14 @@ def history_of(history: pd.DataFrame, line: str) -> Past:
     """Past of a line.
 
     ``line`` is one of the history's own, or ``reserve_months``: twelve times the reserve's quantiles over the median
-    outgo of the year, published only where both figures are. (Outgo is known far better than a gap year's reserve.)
+    outgo of the year, published only where both figures are. (Outgo is known far better than a gap year's reserve.) The
+    ``balance`` is income less outgo in the years in which both are published.
     """
+    if line == "balance":
+        income, outgo = history_of(history, "income"), history_of(history, "outgo")
+        years, at, of = np.intersect1d(income.years, outgo.years, return_indices=True)
+        both = (income.kinds[at] == PUBLISHED) & (outgo.kinds[of] == PUBLISHED)
+        return Past(income.kinds[at][both], years[both], (income.values[at] - outgo.values[of])[both])
     if line != "reserve_months":
         rows = history[history["line"] == line].sort_values("year")
         kinds = rows["kind"].to_numpy(dtype=object)
@@ -193,3 +199,25 @@ def payer_frame(today: Outcome, reform: Outcome, first: int, last: int) -> pd.Da
     total = frame[["today", "reform"]].sum()
     frame = pd.concat([frame, pd.DataFrame([{"payer": "total", **total}])], ignore_index=True)
     return frame.assign(difference=frame["reform"] - frame["today"])
+
+
+def scaled(columns: Columns, factor: float) -> Columns:
+    """The table of a fan with its money in another unit."""
+    if factor == 1.0:
+        return columns
+    return {name: values * factor if name in QUANTILE_NAMES else values for name, values in columns.items()}
+
+
+def payers_by_year(outcome: Outcome) -> pd.DataFrame:
+    """Who pays in each year: ``year``, ``payer``, ``value``; mean over the draws, nominal money a year."""
+    parts = [
+        pd.DataFrame({"year": outcome.years, "payer": payer, "value": values.mean(axis=1)})
+        for payer, values in outcome.projection.by_payer().items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def stays_above(outcome: Outcome, year: int) -> float:
+    """Chance that the reserve has not fallen below the law's floor by the end of a year."""
+    by_year = outcome.events["first_below_floor"].by_year
+    return 1.0 - float(by_year[min(year, int(outcome.years[-1])) - int(outcome.years[0])])

@@ -9,19 +9,17 @@ from typing import Any
 import streamlit as st
 
 from forecaster.parameters import Parameter
-from forecaster_dashboards import state, texts
-from forecaster_dashboards.service import Reference
+from forecaster.policy import Change, Reform
+from forecaster_dashboards import language, state, words
+from forecaster_dashboards.language import _
+from forecaster_dashboards.service import Preset, Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY, Levers
 
-START, HORIZON, FOLLOWS, LONG_PAST, READY, SAID = (
-    "start",
-    "horizon",
-    "follows",
-    "long_past",
-    "levers_ready",
-    "link_said",
-)
-LINK = "s"
+START, HORIZON, FOLLOWS, LONG_PAST = "start", "horizon", "follows", "long_past"
+DAYS, LATER, HISTORY, NOTES, READY, KEPT = "days", "later", "history", "link_notes", "levers_ready", "kept"
+# Parameters of the address: levers, scenarios kept to compare, pool, language.
+LINK, COMPARED, POOL, LANGUAGE = "s", "c", "pool", "lang"
+MOST_KEPT, MOST_STEPS_BACK = 3, 50
 
 
 def key(name: str) -> str:
@@ -34,9 +32,9 @@ def default_start(ref: Reference) -> dt.date:
     return dt.date(ref.first_year + 1, 1, 1)
 
 
-def last_start_year(ref: Reference) -> int:
-    """Last year in which a reform may start."""
-    return int(ref.basis.years[-1])
+def unmoved(ref: Reference) -> Levers:
+    """Today's law at the first day and horizon that a page opens with."""
+    return state.todays_law(ref.law, ref.levers, default_start(ref), ref.horizons[0])
 
 
 def put(ref: Reference, levers: Levers) -> None:
@@ -44,165 +42,252 @@ def put(ref: Reference, levers: Levers) -> None:
     st.session_state[START] = levers.start
     st.session_state[HORIZON] = levers.horizon
     st.session_state[FOLLOWS] = levers.tied
+    st.session_state[DAYS] = dict(levers.days)
+    st.session_state[LATER] = list(levers.later)
     for name, value in levers.values.items():
         st.session_state[key(name)] = state.shown(ref.scheme.parameters[name], value)
+    for name, word in levers.choices.items():
+        st.session_state[key(name)] = word
 
 
-def reset(ref: Reference) -> None:
-    """All levers back to today's law; start and horizon stay."""
-    start = st.session_state.get(START, default_start(ref))
-    put(ref, state.todays_law(ref.law, start, st.session_state.get(HORIZON, ref.horizons[0])))
-    st.session_state[SAID] = []
-    st.query_params.clear()
+def current(ref: Reference) -> Levers:
+    """Where the levers of this session stand."""
+    parameters = ref.scheme.parameters
+    values = {
+        name: state.meant(parameters[name], float(st.session_state[key(name)]))
+        for name in ref.levers
+        if parameters[name].bounds
+    }
+    choices = {name: str(st.session_state[key(name)]) for name in ref.levers if not parameters[name].bounds}
+    start = st.session_state[START]
+    days = {name: day for name, day in st.session_state[DAYS].items() if day != start}
+    levers = Levers(
+        start,
+        int(st.session_state[HORIZON]),
+        values,
+        bool(st.session_state[FOLLOWS]),
+        choices,
+        days,
+        tuple(st.session_state[LATER]),
+    )
+    return state.with_tie(ref.law, levers)
+
+
+def read(ref: Reference, text: str) -> tuple[Levers, list[str]]:
+    """Levers of a link's text, and what is to be said about it."""
+    years = (ref.first_year, ref.last_start_year)
+    return state.from_link(text, ref.law, ref.levers, ref.fit_hash, years, ref.horizons, unmoved(ref))
 
 
 def prepare(ref: Reference) -> None:
-    """Once in a session, and again for another link: put the levers where the link or the law has them."""
-    link = st.query_params.get(LINK)
-    if st.session_state.get(READY) == (link or ""):
+    """Put the levers where the address or the law has them: once in a session, and for every other address or pool."""
+    link = st.query_params.get(LINK, "")
+    known = st.session_state.get(READY)
+    if known == (ref.pool, link) or (known is not None and known[0] == ref.pool and not link):
         return
-    if READY in st.session_state and link is None:
-        return
-    levers = state.todays_law(ref.law, default_start(ref), ref.horizons[0])
-    said: list[str] = []
-    if link is not None:
-        years = (ref.first_year, last_start_year(ref))
-        levers, said = state.from_link(link, ref.law, ref.fit_hash, years, ref.horizons, levers)
-        said = said or [texts.LINK_RESTORED]
+    notes: list[str] = []
+    levers = unmoved(ref)
+    if link:
+        levers, notes = read(ref, link)
+        notes = notes or [_("The levers stand as the link has them.")]
     put(ref, levers)
-    st.session_state[SAID] = said
-    st.session_state[READY] = link or ""
+    _keep_compared(ref)
+    st.session_state[HISTORY] = [state.to_link(ref.law, levers, ref.fit_hash)]
+    st.session_state[NOTES] = notes
+    st.session_state[READY] = (ref.pool, link)
+
+
+def _keep_compared(ref: Reference) -> None:
+    """Scenarios that the address keeps for comparison; one that cannot be read is left out."""
+    found = []
+    for text in st.query_params.get(COMPARED, "").split("!")[:MOST_KEPT]:
+        levers, _notes = read(ref, text) if text else (unmoved(ref), [])
+        if state.reform_of(ref.law, levers).changes:
+            found.append(state.to_link(ref.law, levers, ref.fit_hash))
+    st.session_state[KEPT] = found
+
+
+def remember(ref: Reference, levers: Levers) -> None:
+    """Note the levers for undoing, and keep the address in step with them, so that nothing is lost on a reload."""
+    token = state.to_link(ref.law, levers, ref.fit_hash)
+    history = st.session_state[HISTORY]
+    if history[-1] != token:
+        history.append(token)
+        del history[:-MOST_STEPS_BACK]
+    plain = token == state.to_link(ref.law, unmoved(ref), ref.fit_hash)
+    st.session_state[READY] = (ref.pool, "" if plain else token)
+    wanted = {LINK: "" if plain else token, COMPARED: "!".join(st.session_state[KEPT])}
+    for name, value in wanted.items():
+        if st.query_params.get(name, "") == value:
+            continue
+        if value:
+            st.query_params[name] = value
+        else:
+            del st.query_params[name]
+
+
+def _undo(ref: Reference) -> None:
+    history = st.session_state[HISTORY]
+    if len(history) > 1:
+        history.pop()
+        put(ref, read(ref, history[-1])[0])
+
+
+def _reset(ref: Reference) -> None:
+    """All levers back to today's law; start and horizon stay."""
+    put(ref, state.todays_law(ref.law, ref.levers, st.session_state[START], st.session_state[HORIZON]))
+    st.session_state[NOTES] = []
+
+
+def take(ref: Reference, preset: Preset) -> None:
+    """Put the levers where a known plan has them, the others at today's law."""
+    start = min((change.start for change in preset.reform.changes), default=default_start(ref))
+    start = max(start, dt.date(ref.first_year, 1, 1))
+    moved = tuple(Change(c.name, max(c.start, start), c.value) for c in preset.reform.changes)
+    put(ref, state.levers_of(ref.law, ref.levers, Reform(moved), start, st.session_state[HORIZON]))
+    st.session_state[NOTES] = []
 
 
 def _start_moved(ref: Reference, before: dt.date) -> None:
     """Levers that stood at the law of the old day stand at the law of the new one."""
     after = st.session_state[START]
-    for name in state.lever_names(ref.scheme):
+    for name in ref.levers:
         parameter = ref.scheme.parameters[name]
+        if not parameter.bounds or name in st.session_state[DAYS]:
+            continue
         if st.session_state[key(name)] == state.shown(parameter, state.law_value(ref.law, name, before)):
             st.session_state[key(name)] = state.shown(parameter, state.law_value(ref.law, name, after))
 
 
-def current(ref: Reference) -> Levers:
-    """Where the levers of this session stand."""
-    values = {
-        name: state.meant(ref.scheme.parameters[name], float(st.session_state[key(name)]))
-        for name in state.lever_names(ref.scheme)
-    }
-    levers = Levers(st.session_state[START], st.session_state[HORIZON], values, bool(st.session_state[FOLLOWS]))
-    return state.with_tie(ref.law, levers)
-
-
-def panel(ref: Reference) -> None:
-    """Draw the levers."""
-    _rates(ref)
-    start = st.session_state[START]
+def buttons(ref: Reference) -> None:
+    """Undo and reset."""
     left, right = st.columns(2)
+    left.button(
+        _("Undo"), key="undo", on_click=_undo, args=(ref,), width="stretch", icon=":material/undo:",
+        disabled=len(st.session_state[HISTORY]) < 2,
+    )  # fmt: skip
+    right.button(_("Today's law"), key="reset", on_click=_reset, args=(ref,), width="stretch")
+
+
+def span(ref: Reference) -> None:
+    """First day of the reform and last year shown."""
+    left, right = st.columns(2)
+    earliest, latest = dt.date(ref.first_year, 1, 1), dt.date(ref.last_start_year, 12, 31)
     left.date_input(
-        texts.START,
-        min_value=dt.date(ref.first_year, 1, 1),
-        max_value=dt.date(last_start_year(ref), 12, 31),
-        format="YYYY-MM-DD",
-        key=START,
-        on_change=_start_moved,
-        args=(ref, start),
+        _("The reform starts on"), min_value=earliest, max_value=latest,
+        format=language.date_pattern(), key=START, on_change=_start_moved, args=(ref, st.session_state[START]),
+        persist_state="session",
+    )  # fmt: skip
+    right.selectbox(_("Show until"), ref.horizons, key=HORIZON, persist_state="session")
+
+
+def chief(ref: Reference) -> None:
+    """The general rate, and the supplementary one if the law has it."""
+    with st.container(key="general"):
+        widget(ref, GENERAL, marked=True)
+    if SUPPLEMENTARY in ref.levers:
+        supplementary(ref)
+
+
+def supplementary(ref: Reference) -> None:
+    """The supplementary rate, and the switch that ties it to the general one."""
+    if st.session_state[FOLLOWS]:
+        parameter, other = ref.scheme.parameters[SUPPLEMENTARY], ref.scheme.parameters[GENERAL]
+        general = state.meant(other, st.session_state[key(GENERAL)])
+        day = st.session_state[DAYS].get(GENERAL, st.session_state[START])
+        st.session_state[key(SUPPLEMENTARY)] = state.shown(parameter, state.tied_rate(ref.law, day, general))
+    widget(ref, SUPPLEMENTARY, disabled=bool(st.session_state[FOLLOWS]))
+    st.toggle(
+        _("Follows the general rate, as Article 33 has it"),
+        key=FOLLOWS,
+        help=_(
+            "The law moves this rate in proportion to the general rate, rounded to a hundredth of a percent. "
+            "Switch off to set it yourself."
+        ),
         persist_state="session",
     )
-    right.selectbox(texts.HORIZON, ref.horizons, key=HORIZON, persist_state="session")
-    st.toggle(texts.LONG_PAST, key=LONG_PAST, persist_state="session")
-    with st.expander(texts.MORE_LEVERS, key="more_levers", on_change="rerun") as more:
-        # Closed, it costs nothing; the levers in it keep their values.
-        for name in state.lever_names(ref.scheme) if more.open else ():
-            if name not in {GENERAL, SUPPLEMENTARY}:
-                _secondary(ref, name)
-    st.button(texts.RESET, key="reset", on_click=reset, args=(ref,), width="stretch")
 
 
-def _rates(ref: Reference) -> None:
-    with st.container(key="general"):
-        _general(ref)
-    day = st.session_state[START]
-    parameter = ref.scheme.parameters[GENERAL]
-    st.caption(texts.limit_note(_text(parameter, (parameter.bounds or (0, 0))[1]), parameter.bounds_source))
-    if SUPPLEMENTARY not in state.lever_names(ref.scheme):
+def widget(ref: Reference, name: str, *, marked: bool = False, disabled: bool = False) -> None:
+    """The widget of one lever, with today's law at it and the bounds explained behind its question mark."""
+    parameter = ref.scheme.parameters[name]
+    day = st.session_state[DAYS].get(name, st.session_state[START])
+    shared: dict[str, Any] = {"key": key(name), "help": explained(ref, name, day), "persist_state": "session"}
+    title = words.label(parameter, name)
+    if not parameter.bounds:
+        law = words.choices().get(state.law_word(ref.law, name, day), "")
+        st.selectbox(
+            f"{title} ({_('today: {value}', value=law)})", parameter.choices,
+            format_func=lambda word: words.choices().get(word, word), **shared,
+        )  # fmt: skip
         return
-    parameter = ref.scheme.parameters[SUPPLEMENTARY]
-    if st.session_state[FOLLOWS]:
-        general = state.meant(ref.scheme.parameters[GENERAL], st.session_state[key(GENERAL)])
-        tied = state.tied_rate(ref.law, day, general)
-        st.session_state[key(SUPPLEMENTARY)] = state.shown(parameter, tied)
-    low, high = _bounds(parameter)
-    st.slider(
-        f"{parameter.label}, %", low, high, step=state.grid(parameter).step, format="%.2f", key=key(SUPPLEMENTARY),
-        help=_help(parameter, day), disabled=bool(st.session_state[FOLLOWS]), persist_state="session",
-    )  # fmt: skip
-    st.toggle(texts.FOLLOWS, key=FOLLOWS, help=texts.FOLLOWS_HELP, persist_state="session")
+    steps = state.grid(parameter)
+    low, high = (state.shown(parameter, value) for value in parameter.bounds)
+    law_value = state.law_value(ref.law, name, day)
+    unit = words.unit(parameter, steps.scale)
+    label = _("{label}, {unit}", label=title, unit=unit) if unit else title
+    if not marked:
+        label += f" ({_('today: {value}', value=language.number(state.shown(parameter, law_value), steps.decimals))})"
+    shared |= {"step": steps.step, "format": f"%.{steps.decimals}f", "disabled": disabled}
+    if parameter.unit in {"share", "persons", "months", "times"}:
+        st.slider(label, low, high, **shared)
+    else:
+        st.number_input(label, low, high, **shared)
+    if marked:
+        text = _("today's law {value}", value=words.lever_value(parameter, law_value))
+        st.html(_mark((state.shown(parameter, law_value) - low) / (high - low), text))
 
 
-def _general(ref: Reference) -> None:
-    parameter = ref.scheme.parameters[GENERAL]
-    day = st.session_state[START]
-    low, high = _bounds(parameter)
-    law = state.law_value(ref.law, GENERAL, day)
-    since, source = _in_force(parameter, day)
-    st.slider(
-        f"{parameter.label}, %", low, high, step=state.grid(parameter).step, format="%.2f", key=key(GENERAL),
-        help=_help(parameter, day), persist_state="session",
-    )  # fmt: skip
-    place = (state.shown(parameter, law) - low) / (high - low)
-    st.html(_mark(place, texts.law_mark(_text(parameter, law), since, source)))
-
-
-def _mark(place: float, words: str) -> str:
+def _mark(place: float, text: str) -> str:
     """A mark under the slider at the share ``place`` of its width, its words on the side that has room."""
     side = "right:calc(100% - 0.45em)" if place > 0.5 else "left:-0.45em"
-    shown = f"{words} ▲" if place > 0.5 else f"▲ {words}"
+    shown = f"{text} ▲" if place > 0.5 else f"▲ {text}"
     inner = f'<span style="position:absolute;white-space:nowrap;{side}">{html.escape(shown)}</span>'
     return (
-        '<div style="position:relative;height:1.2em;margin:-0.9rem 0.5rem 0;font-size:0.8rem;color:#b4470b">'
+        '<div class="law-mark" style="position:relative;height:1.2em;margin:-0.9rem 0.5rem 0;font-size:0.8rem">'
         f'<span style="position:absolute;left:{100 * place:.2f}%">{inner}</span></div>'
     )
 
 
-def _secondary(ref: Reference, name: str) -> None:
-    parameter, day = ref.scheme.parameters[name], st.session_state[START]
-    steps = state.grid(parameter)
-    low, high = _bounds(parameter)
-    unit = texts.MILLIONS if steps.scale == 1e-6 else texts.SHOWN_UNITS[parameter.unit]
-    label = f"{texts.SHORT_LABELS.get(name, parameter.label)}, {unit}"
-    law = texts.law_note(_text(parameter, state.law_value(ref.law, name, day)))
-    format_ = f"%.{steps.decimals}f"
-    shared: dict[str, Any] = {
-        "key": key(name),
-        "help": _help(parameter, day),
-        "persist_state": "session",
-        "step": steps.step,
+def in_force(parameter: Parameter, day: dt.date) -> tuple[dt.date, str, str]:
+    """Since when today's value holds, its source and its status."""
+    dated = [v for v in parameter.values if v.status != "proposed"]
+    found = next((v for v in reversed(dated) if v.start <= day), dated[0])
+    return found.start, found.source, found.status
+
+
+def explained(ref: Reference, name: str, day: dt.date) -> str:
+    """What stands behind a lever's question mark: article, bounds and who says so, today's value and its source."""
+    parameter = ref.scheme.parameters[name]
+    since, source, status = in_force(parameter, day)
+    text = f"{language.said(parameter.label)} ({language.said(parameter.article)}). "
+    if parameter.bounds:
+        low, high = (words.lever_value(parameter, value) for value in parameter.bounds)
+        text += _("From {low} to {high}: {source}. ", low=low, high=high, source=language.said(parameter.bounds_source))
+    return text + _(
+        "Today's value holds since {day}; source {source}, {status}.",
+        day=language.day(since),
+        source=source,
+        status=statuses().get(status, status),
+    )
+
+
+def statuses() -> dict[str, str]:
+    """How sure a value of the law is."""
+    return {
+        "enacted": _("enacted"),
+        "proposed": _("proposed"),
+        "assumed": _("assumed"),
+        "projected": _("projected"),
     }
-    if parameter.unit in {"share", "persons"}:
-        st.slider(f"{label} ({law})", low, high, format=format_, **shared)
-    else:
-        st.number_input(f"{label} ({law})", low, high, format=format_, **shared)
 
 
-def _bounds(parameter: Parameter) -> tuple[float, float]:
-    low, high = parameter.bounds or (0.0, 0.0)
-    return state.shown(parameter, low), state.shown(parameter, high)
-
-
-def _text(parameter: Parameter, value: float) -> str:
-    steps = state.grid(parameter)
-    number = f"{state.shown(parameter, value):,.{steps.decimals}f}"
-    return f"{number}%" if parameter.unit == "share" else number
-
-
-def _in_force(parameter: Parameter, day: dt.date) -> tuple[dt.date, str]:
-    dated = [v for v in parameter.values if v.status != "proposed" and v.start <= day]
-    return dated[-1].start, dated[-1].source
-
-
-def _help(parameter: Parameter, day: dt.date) -> str:
-    dated = [v for v in parameter.values if v.status != "proposed" and v.start <= day][-1]
-    low, high = (f"{value:,g}" for value in _bounds(parameter))
-    return texts.lever_help(
-        parameter.label, parameter.article, f"{low} to {high}", parameter.bounds_source, dated.source, dated.status
+def change_words(ref: Reference, change: Change) -> str:
+    """One change of a reform as a sentence."""
+    parameter = ref.scheme.parameters[change.name]
+    return _(
+        "{lever}: {value} from {day}",
+        lever=words.label(parameter, change.name),
+        value=words.lever_value(parameter, change.value),
+        day=language.day(change.start),
     )

@@ -2,41 +2,148 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
+
 import streamlit as st
 
 from forecaster.errors import ForecasterError
-from forecaster_dashboards import evidence_page, fund_page, service, texts
+from forecaster_dashboards import access, language, levers, logs, look, service, view, words
+from forecaster_dashboards.language import _
+from forecaster_dashboards.service import Reference
 
-# Drawn here: a named icon would be fetched from elsewhere.
-ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M4 10 L14 14 L28 4 V28 L14 18 L4 12 Z" '
-    'fill="#1c5fa8" opacity="0.45"/><path d="M4 11 L14 16 L28 15" fill="none" stroke="#1c5fa8" stroke-width="3"/></svg>'
-)
+POOL = "pool_chosen"
 
 
-def run() -> None:
-    """Draw the page that the reader has chosen."""
-    st.set_page_config(page_title=texts.APP_NAME, page_icon=ICON, layout="wide")
+def page_titles() -> dict[str, str]:
+    """Pages by the name of their module and their address, in the order of the menu."""
+    return {
+        "fund": _("Fund"),
+        "levers": _("Levers"),
+        "solve": _("Solve"),
+        "payers": _("Who pays"),
+        "drivers": _("Drivers"),
+        "protection": _("Protection"),
+        "schemes": _("Schemes"),
+        "evidence": _("Evidence"),
+        "export": _("Export"),
+    }
+
+
+def run(opened: str = "fund") -> None:
+    """Draw the page that the reader has chosen; without a choice the one of the module ``opened``."""
+    choose_language()
+    st.set_page_config(page_title=_("Insurance pool forecaster"), page_icon=look.ICON, layout="wide")
+    look.dress(language.current())
+    if not access.admitted():
+        return
     pages = [
-        st.Page(_fund, title=texts.PAGE_FUND, url_path="fund", default=True),
-        st.Page(_evidence, title=texts.PAGE_EVIDENCE, url_path="evidence"),
+        st.Page(_page(name, title), title=title, url_path=name, default=name == opened)
+        for name, title in page_titles().items()
+        if access.may_open(name)
     ]
     st.navigation(pages, position="top").run()
 
 
-def _fund() -> None:
-    _with_reference(fund_page.show)
+def choose_language() -> None:
+    """The language of the address, else the one of this session, else the browser's."""
+    asked = st.query_params.get(levers.LANGUAGE)
+    if asked in language.LANGUAGES and st.session_state.get("language_asked") != asked:
+        st.session_state[view.LANGUAGE] = asked
+        st.session_state["language_asked"] = asked
+    if st.session_state.get(view.LANGUAGE) not in language.LANGUAGES:
+        st.session_state[view.LANGUAGE] = language.preferred(st.context.locale)
+    language.speak(st.session_state[view.LANGUAGE])
 
 
-def _evidence() -> None:
-    _with_reference(evidence_page.show)
+def _language_chosen() -> None:
+    chosen = st.session_state[view.LANGUAGE]
+    st.session_state["language_asked"] = chosen
+    st.query_params[levers.LANGUAGE] = chosen
+    # Sentences about a link were said in the other language.
+    st.session_state[levers.NOTES] = []
 
 
-def _with_reference(show) -> None:  # type: ignore[no-untyped-def]  # a page: Reference -> None
-    try:
-        with st.spinner(texts.LOADING):
-            ref = service.reference(service.POOL)
-    except (ForecasterError, ImportError) as error:
-        st.error(f"{texts.NO_FIT} {error}")
-        return
-    show(ref)
+def _pool_chosen() -> None:
+    for name in (levers.LINK, levers.COMPARED):
+        if name in st.query_params:
+            del st.query_params[name]
+    chosen = st.session_state[POOL]
+    if chosen == service.POOL:
+        st.query_params.pop(levers.POOL, None)
+    else:
+        st.query_params[levers.POOL] = chosen
+
+
+def _page(name: str, title: str) -> Callable[[], None]:
+    def show() -> None:
+        _header(title if name != "fund" else _("Will the fund last?"))
+        pool = st.session_state[POOL]
+        try:
+            with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
+                ref = service.reference(pool)
+        except (ForecasterError, ImportError) as error:
+            st.error(
+                _("There is no fit of this fund that could be shown. Make one with: forecaster fit {pool}", pool=pool)
+            )
+            st.caption(str(error))
+            return
+        _about(ref)
+        levers.prepare(ref)
+        logs.opened(name, pool, language.current(), access.role())
+        import_module(f"forecaster_dashboards.{name}_page").show(ref)
+        view.source_note(ref)
+
+    show.__name__ = name
+    return show
+
+
+def _header(title: str) -> None:
+    """Title of the page, and the switches of pool and language."""
+    pools = service.served_pools()
+    asked = st.query_params.get(levers.POOL, service.POOL)
+    if st.session_state.get(POOL) not in pools:
+        st.session_state[POOL] = asked if asked in pools else service.POOL
+    with st.container(key="header", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.title(title, width="content", anchor=False)
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            if len(pools) > 1:
+                st.selectbox(
+                    _("Fund"), list(pools), key=POOL, on_change=_pool_chosen, persist_state="session",
+                    format_func=lambda name: language.said(pools[name].label), label_visibility="collapsed", width=260,
+                )  # fmt: skip
+            st.segmented_control(
+                "Language, 語言, 语言", list(language.LANGUAGES), key=view.LANGUAGE, required=True,
+                format_func=lambda code: language.LANGUAGES[code], on_change=_language_chosen,
+                label_visibility="collapsed", persist_state="session",
+            )  # fmt: skip
+            access.account()
+    if asked not in pools:
+        st.info(_("The address names a fund that is not shown here, so this is another one."))
+
+
+def _about(ref: Reference) -> None:
+    """Which law and place the page is about, and the warnings that must stand on its face."""
+    place = words.places().get(ref.place.upper(), ref.place.upper())
+    st.markdown(
+        _(
+            "{law} · {place} · valuation at the end of {year}",
+            law=language.said(ref.scheme.label),
+            place=place,
+            year=ref.first_year - 1,
+        )
+    )
+    for text in warnings(ref):
+        st.warning(text)
+
+
+def warnings(ref: Reference) -> tuple[str, ...]:
+    """What must stand on the face of every page, in the reader's language where the words are known beforehand."""
+    known = {
+        "not backtested": _("Not backtested: these bands have never been held against what came."),
+        "stale": _("The backtest belongs to another model or other figures than this fit."),
+        "damaged": _("The record of the backtest is damaged and cannot be trusted."),
+    }
+    if ref.record is None or not ref.record.warnings or language.current() == language.ENGLISH:
+        return ref.warnings
+    return (known[ref.record.status],) if ref.record.status in known else ref.warnings

@@ -1,8 +1,9 @@
-"""What one rerun shows, and the few ways of showing it."""
+"""What one run shows, the few ways of showing it, and what all pages share."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,15 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
+from forecaster.errors import ForecasterError
 from forecaster.policy import Reform
-from forecaster_dashboards import charts, frames, levers, service, texts
+from forecaster_dashboards import charts, frames, language, levers, service, state, words
 from forecaster_dashboards.frames import Outcome
+from forecaster_dashboards.language import _
 from forecaster_dashboards.service import Reference
 from forecaster_dashboards.state import Levers
+
+LANGUAGE = "language"
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,84 @@ class View:
             return None
         return self.ref.first_year - max(15, len(self.today.years))
 
+    def scale(self, line: str) -> float:
+        """Factor from the figures' unit to the reader's."""
+        return 1.0 if line == "reserve_months" else language.money_scale(self.ref.money)
+
     def fan(self, line: str) -> frames.Columns:
-        """Table behind a fan chart."""
-        return frames.fan_columns(service.past(self.ref, line), self.today, self.outcome, line, self.past_from)
+        """Table behind a fan chart, in the reader's unit."""
+        columns = frames.fan_columns(service.past(self.ref, line), self.today, self.outcome, line, self.past_from)
+        return frames.scaled(columns, self.scale(line))
 
     def fan_chart(self, line: str) -> charts.Spec:
-        """Fan chart of the reserve, in months or money."""
-        title, _ = charts.FAN_TITLES[line]
+        """Fan chart of a line of the accounts, with officials' forecasts where there are any."""
+        title, _unit, digits = charts.fan_titles(self.ref.money)[line]
         band = service.floor_and_ceiling(self.ref) if line == "reserve_months" else None
-        return charts.fan_chart(self.fan(line), title=title, digits=charts.DIGITS[line], band=band)
+        first, scale = self.past_from or 0, self.scale(line)
+        dots = [
+            {**row, "median": row["median"] * scale}
+            for row in service.officials(self.ref, line)
+            if first <= row["year"] <= self.levers.horizon
+        ]
+        flow = line in {"total_income", "outgo"}
+        return charts.fan_chart(self.fan(line), title=title, digits=digits, band=band, officials=dots, zero=not flow)
 
-    def fan_words(self, line: str, title: str, unit: str) -> str:
+    def fan_words(self, line: str) -> str:
         """What the fan chart says."""
+        title, unit, digits = charts.fan_titles(self.ref.money)[line]
         places = [frames.QUANTILE_NAMES.index(name) for name in ("low95", "median", "high95")]
-        today, reform = (tuple(outcome.fan(line)[places, -1].tolist()) for outcome in (self.today, self.outcome))
-        return texts.fan_words(title, self.levers.horizon, today, reform, unit)
+        scale = self.scale(line)
+        today, reform = (tuple((o.fan(line)[places, -1] * scale).tolist()) for o in (self.today, self.outcome))
+        return words.fan_words(title, self.levers.horizon, today, reform, unit, digits)
 
 
-def draw(spec: charts.Spec, words: str) -> None:
+def fragment(body: Callable[..., None]) -> Callable[..., None]:
+    """A part of a page that reruns alone, in the session's language."""
+
+    @st.fragment
+    def run(*args: Any) -> None:
+        language.speak(st.session_state[LANGUAGE])
+        body(*args)
+
+    return run
+
+
+def view_of(ref: Reference) -> View:
+    """What the levers of this session make; today's law with a sentence where the engine refuses them."""
+    chosen = levers.current(ref)
+    today = service.baseline(ref, chosen.horizon)
+    try:
+        reform = state.reform_of(ref.law, chosen)
+        outcome = service.reformed(ref, chosen.horizon, reform)
+    except ForecasterError:
+        st.error(refusal(ref, chosen))
+        chosen = state.todays_law(ref.law, ref.levers, chosen.start, chosen.horizon)
+        reform, outcome = Reform(), today
+    levers.remember(ref, chosen)
+    for sentence in st.session_state[levers.NOTES]:
+        st.info(sentence, icon=":material/link:")
+    if chosen.start.year > chosen.horizon:
+        st.info(_("The reform starts after the last year shown, so both scenarios are equal there."))
+    return View(ref, chosen, reform, today, outcome)
+
+
+def refusal(ref: Reference, chosen: Levers) -> str:
+    """Which lever cannot be projected, what is allowed, and what the page shows instead."""
+    parts = []
+    for name, value in chosen.values.items():
+        parameter = ref.scheme.parameters[name]
+        low, high = parameter.bounds or (value, value)
+        if not low <= value <= high:
+            parts.append(state.refused(parameter, value))
+    return " ".join([_("These levers cannot be projected, so the page shows today's law."), *parts])
+
+
+def is_dark() -> bool:
+    """Whether the reader sees the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def draw(spec: charts.Spec, text: str) -> None:
     """A chart as wide as its column, followed by what it says, for those who do not see it.
 
     The words are not handed over as the chart's own alternative text: Streamlit makes that a part of the specification,
@@ -61,9 +126,10 @@ def draw(spec: charts.Spec, words: str) -> None:
     records = spec["datasets"][charts.ROWS]
     columns = {name: [record.get(name) for record in records] for name in dict.fromkeys(k for r in records for k in r)}
     # As an Arrow table the rows reach the browser without a detour through a frame.
-    shown = {**spec, "datasets": {charts.ROWS: pa.table(columns)}}
-    st.vega_lite_chart(shown, width="stretch", theme=None, alt=f"{charts.title_of(spec)}. {texts.WORDS_BELOW}")
-    st.html(f'<p class="unseen">{html.escape(words)}</p>')
+    shown = {**charts.in_look(spec, is_dark()), "datasets": {charts.ROWS: pa.table(columns)}}
+    alt = f"{charts.title_of(spec)}. {_('Its figures in words follow.')}"
+    st.vega_lite_chart(shown, width="stretch", theme=None, alt=alt)
+    st.html(f'<p class="unseen">{html.escape(text)}</p>')
 
 
 def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, digits: int = 1) -> None:
@@ -74,8 +140,25 @@ def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, d
     names = shown.column_names if isinstance(shown, pa.Table) else list(shown.columns)
     columns: dict[str, Any] = {}
     for name in names:
-        if name in {"year", texts.YEAR}:
-            columns[name] = st.column_config.NumberColumn(texts.YEAR, format="%d")
-        elif np.asarray(frame[name]).dtype.kind == "f":
+        kind = np.asarray(frame[name]).dtype.kind
+        if name in {"year", _("Year")} and kind in "iu":
+            columns[name] = st.column_config.NumberColumn(_("Year"), format="%d")
+        elif kind == "f":
             columns[name] = st.column_config.NumberColumn(format=f"%.{digits}f")
     st.dataframe(shown, hide_index=True, column_config=columns, width="stretch")
+
+
+def source_note(ref: Reference) -> None:
+    """Under every page: fit, law, number of futures, unit of money."""
+    st.caption(
+        _(
+            "Fit {fit} · law {law} ({law_hash}) · {draws} simulated futures from the end of {year} on · money in "
+            "{unit}, nominal.",
+            fit=ref.fit_hash[:12],
+            law=ref.scheme.id,
+            law_hash=ref.scheme.content_hash[:12],
+            draws=language.number(ref.basis.n_draws),
+            year=ref.first_year - 1,
+            unit=language.money_unit(ref.money),
+        )
+    )

@@ -1,0 +1,263 @@
+"""The page of protection: who pays which part of a year's spending on care, layer by layer, and what changes of it "
+"do."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from forecaster.benefits import OUT_OF_POCKET, evaluate, pay_claims
+from forecaster.errors import ForecasterError
+from forecaster.household import ALL, household_measures, read_households, shipped_laws
+from forecaster.layers import Stack, load_stack
+from forecaster.policy import Change, Policy, Reform
+from forecaster.resources import data_dir
+from forecaster_dashboards import charts, language, state, words
+from forecaster_dashboards.language import _, number, percent, said
+from forecaster_dashboards.service import Reference
+from forecaster_dashboards.view import draw, fragment, table
+
+CLAIMS = 60
+HOUSEHOLDS = 20000
+LARGEST = (50_000, 200_000, 500_000, 1_000_000)
+
+
+def show(ref: Reference) -> None:
+    """Draw the page."""
+    _body(ref)
+
+
+@st.cache_resource(show_spinner=False)
+def stacks() -> dict[str, Stack]:
+    """Stacks of layers by name, shipped ones that can be read."""
+    found = {}
+    for path in sorted((data_dir() / "stacks").glob("*.toml")):
+        try:
+            found[path.stem] = load_stack(path.stem)
+        except ForecasterError:
+            continue
+    return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _means(name: str, token: str, year: int) -> dict[str, float]:
+    """Mean payment per insured and year by payer, money of the year."""
+    stack = stacks()[name]
+    result = evaluate(stack, Policy(stack.law, _reform(token)), np.array([year]))
+    return dict(zip(result.payers, result.per_head()[:, 0, :].mean(axis=1).tolist(), strict=True))
+
+
+def _reform(token: str) -> Reform:
+    return Reform.parse(token.split(";")) if token else Reform()
+
+
+def payer_names(stack: Stack) -> dict[str, str]:
+    """Payers in the order in which they pay, the household last."""
+    names = {layer.id: said(layer.label) for layer in stack.ordered(None)}
+    return names | {OUT_OF_POCKET: _("Paid by the household")}
+
+
+@fragment
+def _body(ref: Reference) -> None:
+    known = {
+        name: stack
+        for name, stack in stacks().items()
+        if ref.place.upper() == "TWN" or stack.file.place.upper() == ref.place.upper()
+    }
+    if not known:
+        st.info(_("No layers of benefits are held for this place."))
+        return
+    if ref.place.upper() != "CHN":
+        st.caption(
+            _("The layers held are those of mainland China; this fund's own co-payments stand among its levers.")
+        )
+    one, two, three = st.columns([2, 1, 1])
+    chosen = one.selectbox(
+        _("Whose care"), list(known), key="stack", format_func=lambda name: said(known[name].file.label),
+        persist_state="session",
+    )  # fmt: skip
+    stack = known[chosen]
+    first = stack.law.start.year + 1
+    years = list(range(first, ref.last_start_year + 1))
+    year = two.selectbox(
+        _("Year"), years, index=years.index(min(max(ref.first_year, first), years[-1])), key="stack_year",
+        persist_state="session",
+    )  # fmt: skip
+    largest = three.selectbox(
+        _("Spending up to"), LARGEST, index=1, key="stack_largest", persist_state="session",
+        format_func=lambda value: language.currency_amount(value, stack.law.currency),
+    )  # fmt: skip
+    try:
+        law, reform = Policy(stack.law), _changes(stack, year)
+        group, covered = _person(stack, law, year)
+        left, right = st.columns(2, gap="large")
+        claims = np.linspace(largest / CLAIMS, largest, CLAIMS)
+        both = [
+            pay_claims(stack, policy, year, claims, group=group, covered=covered)
+            for policy in (law, Policy(stack.law, reform))
+        ]
+        names = payer_names(stack)
+        paying = [name for i, name in enumerate(names) if any(float(paid[i].max()) > 0.0 for paid in both)]
+        for column, title, paid in zip((left, right), words.scenarios().values(), both, strict=True):
+            with column:
+                _picture(stack, claims, dict(zip(names, paid, strict=True)), paying, title)
+        _averages(chosen, stack, reform, year)
+        _households(stack, reform, year)
+    except ForecasterError as error:
+        st.error(_("These terms contradict each other. Put one of them back."))
+        st.caption(str(error))
+
+
+def _changes(stack: Stack, year: int) -> Reform:
+    """Terms that the reader has moved, from the year shown on."""
+    law = Policy(stack.law)
+    offered = [n for n, p in stack.law.parameters.items() if p.lever and p.bounds and not n.startswith("share.")]
+    layers = {layer.id: said(layer.label) for layer in stack.ordered(None)}
+
+    def title(name: str) -> str:
+        layer, _sep, _rest = name.partition(".")
+        label = said(stack.law.parameters[name].label)
+        return f"{layers[layer]}{_(': ')}{label}" if layer in layers else label
+
+    chosen = st.multiselect(
+        _("Change these terms"), offered, key=f"terms.{stack.id}", format_func=title, placeholder=_("choose terms")
+    )
+    changes = []
+    columns = st.columns(2, gap="large")
+    for i, name in enumerate(chosen):
+        parameter = stack.law.parameters[name]
+        steps = state.grid(parameter)
+        low, high = (state.shown(parameter, bound) for bound in parameter.bounds or (0.0, 0.0))
+        today = float(law.path(name, np.array([year]))[0])
+        value = columns[i % 2].number_input(
+            f"{title(name)}, {words.unit(parameter, steps.scale)} "
+            f"({_('today: {value}', value=number(state.shown(parameter, today), steps.decimals))})",
+            low, high, value=round(state.shown(parameter, today), steps.decimals), step=steps.step,
+            format=f"%.{steps.decimals}f", key=f"term.{stack.id}.{name}.{year}",
+        )  # fmt: skip
+        meant = state.meant(parameter, float(value))
+        if abs(meant - today) > 10.0 ** (-steps.decimals) / steps.scale / 2:
+            changes.append(Change(name, dt.date(year, 1, 1), meant))
+    return Reform(tuple(changes))
+
+
+def _person(stack: Stack, law: Policy, year: int) -> tuple[str, tuple[str, ...]]:
+    """For whom the picture is drawn: a group, and the layers that only some of it have."""
+    left, right = st.columns(2, gap="large")
+    groups = stack.file.groups
+    group = left.selectbox(
+        _("A person among"), list(stack.groups), index=len(stack.groups) - 1, key=f"group.{stack.id}",
+        format_func=lambda name: said(groups[name].label),
+    )  # fmt: skip
+    names = payer_names(stack)
+    shares = coverage(stack, law, year, group)
+    able = [name for name, share in shares.items() if 0.0 < share < 1.0]
+    covered = right.multiselect(
+        _("who is also covered by"), able, key=f"covered.{stack.id}.{group}",
+        format_func=lambda name: f"{names[name]} ({percent(shares[name])})",
+        help=_("In brackets the share of the group that has it."), placeholder=_("nothing else"),
+    )  # fmt: skip
+    return group, tuple(covered)
+
+
+def coverage(stack: Stack, law: Policy, year: int, group: str) -> dict[str, float]:
+    """Share of a group that each layer covers."""
+    from forecaster.layers import stack_terms
+
+    terms = stack_terms(stack, law, np.array([year]), group)
+    names = [layer.id for layer in stack.ordered(None)]
+    return dict(zip(names, terms.coverage[:, 0].tolist(), strict=True))
+
+
+def _picture(stack: Stack, claims: np.ndarray, paid: dict[str, np.ndarray], paying: list[str], title: str) -> None:
+    """Who pays which part of a year's spending, from the first unit of money to the largest."""
+    known = payer_names(stack)
+    names = {name: known[name] for name in paying}
+    rows = [
+        {"series": payer, "year": float(claim), "value": float(100.0 * part / claim)}
+        for payer in names
+        for claim, part in zip(claims, paid[payer], strict=True)
+    ]
+    currency = stack.law.currency
+    spec = charts.stacked_chart(
+        rows, names, title=title, unit=_("% of the spending"), area=True, rest=OUT_OF_POCKET,
+        x_title=_("a year's spending on care, {currency}", currency=language.money_unit(currency)),
+    )  # fmt: skip
+    last = " ".join(f"{names[payer]}: {percent(float(paid[payer][-1] / claims[-1]))}." for payer in names)
+    draw(spec, _("Of {amount}: {parts}", amount=language.currency_amount(float(claims[-1]), currency), parts=last))
+
+
+def _averages(name: str, stack: Stack, reform: Reform, year: int) -> None:
+    """What each payer pays in the mean of all insured people."""
+    today, after = _means(name, "", year), _means(name, reform.token, year)
+    names = payer_names(stack)
+    whole = sum(today.values())
+    st.markdown(
+        f"**{_('Mean of all insured people in {year}, {currency} a head', year=year, currency=stack.law.currency)}**"
+    )
+    columns = {
+        _("payer"): np.array([names[payer] for payer in today], dtype=object),
+        words.scenarios()["today"]: np.array(list(today.values())),
+        words.scenarios()["reform"]: np.array(list(after.values())),
+        _("difference"): np.array([after[payer] - today[payer] for payer in today]),
+        _("share today, %"): np.array([100.0 * value / whole for value in today.values()]),
+    }
+    table(columns)
+    st.caption(
+        _(
+            "Exact means over a fitted distribution of spending, not a rate applied to mean spending: a deductible "
+            "bites on small claims and a ceiling on large ones. Terms without a source are marked assumed in the "
+            "layer's file."
+        )
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def _measures(name: str, token: str, year: int) -> pd.DataFrame:
+    """Share of the nation's households in need after each payer: ``stage``, ``measure``, ``value``."""
+    file = read_households()
+    stack = stacks()[name]
+    changed = {name: (stack, Policy(stack.law, _reform(token)))}
+    found = household_measures(file, shipped_laws(file, changed), year, HOUSEHOLDS).measures
+    return found[found["place"] == ALL]
+
+
+def measure_names() -> dict[str, str]:
+    """Measures of what care does to households."""
+    return {
+        "catastrophic_usual": _("catastrophic: over 40% of what it can pay, %"),
+        "impoverished": _("pushed below subsistence, %"),
+    }
+
+
+def _households(stack: Stack, reform: Reform, year: int) -> None:
+    """Households in need before any payer and after each of them."""
+    title = _("Households in need before and after each payer")
+    with st.expander(title, key="households", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        if stack.id not in read_households().stacks:
+            st.caption(_("No households are held for this group."))
+            return
+        with st.spinner(_("Drawing households ...")):
+            both = [_measures(stack.id, token, year) for token in ("", reform.token)]
+        kinds = {layer.kind: said(layer.label) for held in stacks().values() for layer in held.layers}
+        kinds["basic"] = _("Basic insurance")
+        stages = list(dict.fromkeys(both[0]["stage"]))
+        columns: dict[str, np.ndarray] = {
+            _("after"): np.array([kinds.get(stage, _("before any payer")) for stage in stages], dtype=object)
+        }
+        for measure, label in measure_names().items():
+            for scenario, frame in zip(words.scenarios().values(), both, strict=True):
+                values = frame[frame["measure"] == measure].set_index("stage")["value"]
+                columns[f"{scenario}: {label}"] = np.array([100.0 * float(values[stage]) for stage in stages])
+        table(columns, digits=2)
+        st.caption(
+            _(
+                "All households of mainland China, urban and rural, drawn to published means and fifths of income; "
+                "spending on care from the fitted distributions. Many figures behind it are assumed: docs/stack.md."
+            )
+        )

@@ -1,0 +1,153 @@
+"""The page of laws side by side: shipped schemes, parameter by parameter."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+import streamlit as st
+
+from forecaster.errors import ForecasterError
+from forecaster.parameters import Parameter
+from forecaster.schemes import Scheme, load_scheme, scheme_ids
+from forecaster.transplant import CARRIED
+from forecaster_dashboards import charts, frames, language, service, words
+from forecaster_dashboards.language import _
+from forecaster_dashboards.service import Reference
+from forecaster_dashboards.view import draw, fragment, table
+
+MOST = 4
+
+
+def show(ref: Reference) -> None:
+    """Draw the page."""
+    _body(ref)
+
+
+@st.cache_resource(show_spinner=False)
+def schemes() -> dict[str, Scheme]:
+    """Every shipped law by name; one that cannot be read is left out here, `forecaster check` names its faults."""
+    found = {}
+    for name in scheme_ids():
+        try:
+            found[name] = load_scheme(name)
+        except ForecasterError:
+            continue
+    return found
+
+
+@fragment
+def _body(ref: Reference) -> None:
+    known = dict(schemes())
+    known.setdefault(ref.scheme.id, ref.scheme)
+    st.markdown(_("What each law says, side by side: the value on a day, or on the law's last day where it has ended."))
+    here = [name for name, scheme in known.items() if scheme.pool == ref.scheme.pool]
+    others = [name for name in known if name not in here]
+    chosen = st.multiselect(
+        _("Laws"), list(known), default=[*here, *others][: min(3, MOST)], max_selections=MOST,
+        key=f"laws.{ref.pool}", format_func=lambda name: _title(known[name]),
+    )  # fmt: skip
+    day = st.date_input(
+        _("Day"), value=dt.date(ref.first_year, 1, 1), min_value=dt.date(1990, 1, 1), max_value=dt.date(2100, 12, 31),
+        format=language.date_pattern(), key="law_day",
+    )  # fmt: skip
+    if not chosen:
+        st.info(_("Choose at least one law."))
+        return
+    only = st.toggle(_("Only what differs"), key="only_different")
+    laws = [known[name] for name in chosen]
+    place = laws[0].place if len({law.place for law in laws}) == 1 else ""
+    for group, frame in compared(laws, day, only_different=only).items():
+        table(frame, caption=words.group_names(place)[group])
+    st.caption(
+        _("Empty: the law has no such parameter. Articles, sources and every dated value stand on the page “Evidence”.")
+    )
+    _transplant(ref)
+
+
+def rules() -> dict[str, str]:
+    """Rules that can be laid over another fund, see :mod:`forecaster.transplant`."""
+    return {
+        "government_floor": _("the government's least share"),
+        "yearly_review": _("the yearly review of the rate"),
+        "supplementary_premium": _("the supplementary premium"),
+        "global_budget": _("a global budget: outlay grows no faster than the contribution base"),
+        "merge": _("both funds merged"),
+    }
+
+
+def _transplant(ref: Reference) -> None:
+    """A rule of another fund's law laid over this one."""
+    others = {name: pool for name, pool in service.served_pools().items() if name != ref.pool and not pool.folder}
+    if not others:
+        return
+    st.subheader(_("A rule of another law in this fund"), anchor=False)
+    one, two = st.columns(2)
+    donor = one.selectbox(
+        _("from"), list(others), key=f"donor.{ref.pool}", format_func=lambda name: language.said(others[name].label)
+    )
+    held = set(others[donor].law.parameters)
+    offered = [name for name in rules() if set(CARRIED[name]) <= held]
+    rule = two.selectbox(
+        _("rule"), offered, index=None, key=f"rule.{ref.pool}.{donor}", format_func=lambda name: rules()[name],
+        placeholder=_("choose a rule"),
+    )  # fmt: skip
+    if rule is None:
+        return
+    year = ref.horizons[min(1, len(ref.horizons) - 1)]
+    try:
+        with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
+            before, after, assumptions = service.transplanted(ref, donor, rule, year)
+    except ForecasterError as error:
+        st.info(_("This rule cannot be laid over this fund: {reason}", reason=" ".join(str(error).split())))
+        return
+    names = {"today": words.scenarios()["today"], "rule": _("with the rule")}
+    rows = [
+        {"series": name, "year": int(at), "median": float(value)}
+        for name, outcome in (("today", before), ("rule", after))
+        for at, value in zip(outcome.years, outcome.median("reserve_months"), strict=True)
+    ]
+    told = [
+        _(
+            "{scenario}: stays above {months} until {year} in {n} of 100 futures.",
+            scenario=names[name],
+            months=words.months(outcome.scenario.floor_months),
+            year=year,
+            n=round(100 * frames.stays_above(outcome, year)),
+        )
+        for name, outcome in (("today", before), ("rule", after))
+    ]
+    title = _("Reserve at year end, months of outgo")
+    draw(charts.lines_chart(rows, names, title=_("{title}: medians", title=title), digits=2), " ".join(told))
+    st.markdown("  \n".join(told))
+    st.caption(" ".join(assumptions))
+
+
+def _title(scheme: Scheme) -> str:
+    until = "" if scheme.end is None else f", {_('until {day}', day=language.day(scheme.end))}"
+    return f"{language.said(scheme.label)} ({scheme.place}{until})"
+
+
+def value_on(parameter: Parameter, day: dt.date) -> str:
+    """What a parameter says on that day, empty before its first value."""
+    held = [v for v in parameter.values if v.status != "proposed" and v.start <= day]
+    return words.lever_value(parameter, held[-1].value) if held else ""
+
+
+def compared(laws: list[Scheme], day: dt.date, *, only_different: bool = False) -> dict[str, pd.DataFrame]:
+    """Parameters of several laws by group of levers: one row a parameter, one column a law."""
+    columns = [_title(law) for law in laws]
+    groups: dict[str, list[list[str]]] = {}
+    names = dict.fromkeys(name for law in laws for name in law.parameters)
+    for name in names:
+        held = []
+        for law in laws:
+            parameter = law.parameters.get(name)
+            at = min(day, law.end) if law.end else day
+            held.append("" if parameter is None else value_on(parameter, at))
+        if only_different and len(set(held)) == 1:
+            continue
+        label = next(words.label(law.parameters[name], name) for law in laws if name in law.parameters)
+        groups.setdefault(words.group_of(name), []).append([label, *held])
+    ordered = [group for group in words.group_names() if group in groups]
+    return {group: pd.DataFrame(groups[group], columns=[_("parameter"), *columns]) for group in ordered}

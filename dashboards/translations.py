@@ -1,0 +1,109 @@
+"""Bring the catalogues up to the code: ``python dashboards/translations.py`` says what is missing and writes the files.
+
+Collected are the messages of the dashboard's code and the words of the data files that it shows: names of laws, levers,
+plans, layers of benefits and what a basis assumes. A message that no longer occurs is taken out; one whose English has
+changed is a new one and stays untranslated until somebody writes it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from forecaster_dashboards import language
+
+ROOT = Path(__file__).resolve().parent
+PACKAGE = ROOT / "forecaster_dashboards"
+DATA = ROOT.parent / "data"
+# Keys of a data file's parameter that a page shows in the reader's language.
+SHOWN = ("label", "article", "bounds_source")
+# Modules of the engine whose ASSUMPTIONS stand under every result.
+ASSUMING = ("futures", "plain_futures", "points")
+
+
+def code_messages() -> dict[str, list[tuple[str, int]]]:
+    """Messages of the code with the places where they stand."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    rows = extract_from_dir(str(PACKAGE), [("**.py", "python")], keywords={"_": None}, options_map={})
+    for name, line, message, _comments, _context in rows:
+        text = message if isinstance(message, str) else message[0]
+        found.setdefault(text, []).append((f"forecaster_dashboards/{name}", line))
+    return found
+
+
+def _of_parameters(raw: dict[str, Any]) -> Iterator[str]:
+    for parameter in raw.get("parameters", {}).values():
+        yield from (parameter.get(key, "") for key in SHOWN)
+
+
+def data_messages() -> dict[str, list[tuple[str, int]]]:
+    """Words of data files that pages show, with the file."""
+    found: dict[str, list[tuple[str, int]]] = {}
+
+    def add(path: Path, *texts: str) -> None:
+        for text in texts:
+            if text.strip("- ") and not language.ARTICLES.fullmatch(text):
+                found.setdefault(text, [(f"data/{path.relative_to(DATA).as_posix()}", 1)])
+
+    for folder in ("schemes", "layers", "stacks", "reforms", "pools"):
+        for path in sorted((DATA / folder).glob("*.toml")):
+            raw = tomllib.loads(path.read_text("utf-8"))
+            if folder == "reforms" and raw.get("status") == "enacted":
+                continue
+            add(path, raw.get("label", ""), raw.get("description", "") if folder == "reforms" else "")
+            if folder in {"schemes", "layers", "stacks"}:
+                add(path, *_of_parameters(raw))
+            add(path, *(group["label"] for group in raw.get("groups", {}).values()))
+            add(path, *(category["label"] for category in raw.get("categories", {}).values()))
+    for name in ASSUMING:
+        for text in getattr(import_module(f"forecaster.{name}"), "ASSUMPTIONS", ()):
+            found.setdefault(text, [(f"forecaster/{name}.py", 1)])
+    return found
+
+
+def messages() -> dict[str, list[tuple[str, int]]]:
+    """All messages."""
+    return {**data_messages(), **code_messages()}
+
+
+def catalogue(tongue: str) -> Catalog:
+    """The catalogue of a language as it lies in the package."""
+    with (PACKAGE / "locale" / f"{tongue}.po").open("rb") as stream:
+        return read_po(stream, locale=tongue)
+
+
+def updated(tongue: str) -> Catalog:
+    """The catalogue with exactly the messages of now; translations that exist are kept."""
+    path = PACKAGE / "locale" / f"{tongue}.po"
+    known = {m.id: m.string for m in catalogue(tongue) if m.id} if path.is_file() else {}
+    fresh = Catalog(locale=tongue, project="insurance-pool-forecaster", charset="utf-8", fuzzy=False)
+    for text, places in sorted(messages().items(), key=lambda item: (item[1][0][0], item[1][0][1], item[0])):
+        fresh.add(text, known.get(text) or "", locations=[(name, 0) for name, _line in places[:1]])
+    return fresh
+
+
+def main() -> int:
+    """Write the catalogues; the exit code is 1 while something is untranslated."""
+    missing = 0
+    for path in sorted((PACKAGE / "locale").glob("*.po")):
+        fresh = updated(path.stem)
+        with path.open("wb") as stream:
+            write_po(stream, fresh, width=0, omit_header=False, include_lineno=False, sort_output=False)
+        lacking = [str(m.id) for m in fresh if m.id and not m.string]
+        missing += len(lacking)
+        print(f"{path.stem}: {len(fresh)} messages, {len(lacking)} without translation")
+        for text in lacking:
+            print(f"  {text!r}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
