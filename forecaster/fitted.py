@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.basis import Basis
-from forecaster.demography.tables import population_origin
+from forecaster.demography.tables import VINTAGE, population_origin
 from forecaster.errors import ForecasterError
 from forecaster.futures import simulate_basis
+from forecaster.members import members_ahead
+from forecaster.need import SpendingOptions
 from forecaster.observations import load_observations, observation_hash
 from forecaster.plain_futures import plain_notes, simulate_plain_basis
 from forecaster.policy import Policy
@@ -90,8 +92,14 @@ class Fit:
         path = self.folder / f"{name}.csv"
         return pd.read_csv(path) if path.is_file() else None
 
-    def basis(self, horizon: int, draws: int | None = None) -> Basis:
-        """Basis simulated from the posterior: same fit, same horizon or a longer one, same draws."""
+    def basis(self, horizon: int, draws: int | None = None, options: SpendingOptions | None = None) -> Basis:
+        """Basis simulated from the posterior: same fit, same horizon or a longer one, same draws.
+
+        Parameters
+        ----------
+        options
+            Readings of ageing other than the fit's own; see :class:`forecaster.need.SpendingOptions`.
+        """
         posterior = self.posterior
         if draws is not None:
             available = len(next(iter(posterior.values())))
@@ -106,6 +114,7 @@ class Fit:
             horizon=horizon,
             seed=int(self.manifest["seed"]),
             label=f"{self.pool.name}, fit {self.manifest['hash'][:12]}",
+            options=options,
         )
 
 
@@ -118,6 +127,8 @@ def make_basis(
     horizon: int,
     seed: int,
     label: str,
+    vintage: str = VINTAGE,
+    options: SpendingOptions | None = None,
 ) -> Basis:
     """Basis simulated from the draws of all blocks of a pool.
 
@@ -132,9 +143,20 @@ def make_basis(
         None for a fit to everything that is known, whose first projected year is the pool's own.
     horizon
         Last projected year.
+    vintage
+        Revision of the UN's population that the draws have seen.
+    options
+        Readings of ageing other than the fit's own, for a pool whose fit knows the cost by age.
+
+    Raises
+    ------
+    ForecasterError
+        When there are options for a pool that is known by its yearly accounts alone.
     """
     first_year = pool.first_year if last_year is None else last_year + 1
     if pool.model == "plain":
+        if options is not None and options != SpendingOptions():
+            raise ForecasterError(f"{pool.name} is known by yearly accounts alone: its fit has no cost by age to move")
         accounts = known_accounts(pool, last_year)
         if "plain_reserve_end" not in posterior:
             n_draws = len(posterior["plain_growth"])
@@ -147,13 +169,24 @@ def make_basis(
             horizon=horizon,
             population_year=population_origin(pool.place, last_year),
             other_income_share=pool.other_income_share,
+            category_mix=pool.category_mix,
+            members=members_ahead(pool, first_year - 1, horizon),
             seed=seed,
             label=label,
-            notes=plain_notes(accounts, pool.other_income_share),
+            notes=plain_notes(accounts, pool),
         )
     known: dict[str, Any] = {} if last_year is None else {"last_year": last_year}
     return simulate_basis(
-        posterior, pool.place, law, first_year=first_year, horizon=horizon, seed=seed, label=label, **known
+        posterior,
+        pool.place,
+        law,
+        first_year=first_year,
+        horizon=horizon,
+        seed=seed,
+        label=label,
+        vintage=vintage,
+        options=options or SpendingOptions(),
+        **known,
     )
 
 
@@ -172,7 +205,12 @@ def actuals(pool: Pool) -> pd.DataFrame:
         accounts = known_accounts(pool)
         own = {line: getattr(accounts, line) for line in PUBLISHED}
         frames = [pd.DataFrame({"line": k, "year": accounts.years, "value": v}).dropna() for k, v in own.items()]
-        return pd.concat(frames, ignore_index=True).assign(source=ACCOUNTS_FILE)
+        known = pd.concat(frames, ignore_index=True)
+        if pool.folder is not None:
+            return known.assign(source=ACCOUNTS_FILE)
+        observed = load_observations(pool.place)
+        best = pd.concat([observed.best(f"pool_{line}|{pool.name}").assign(line=line) for line in PUBLISHED])
+        return known.merge(best[["line", "year", "source"]], on=["line", "year"])
     observed = load_observations(pool.place)
     parts = []
     for line, series in PUBLISHED.items():
@@ -227,9 +265,11 @@ def set_aside(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.old")
 
 
-def reference_basis(pool: str, horizon: int = 2060, draws: int | None = None) -> Basis:
+def reference_basis(
+    pool: str, horizon: int = 2060, draws: int | None = None, options: SpendingOptions | None = None
+) -> Basis:
     """Basis of the reference fit of a pool, from the first projected year to ``horizon``."""
-    return load_fit(pool).basis(horizon, draws)
+    return load_fit(pool).basis(horizon, draws, options)
 
 
 def input_hashes(pool: Pool, code: Iterable[Path], priors: Path | None = None) -> dict[str, str]:
@@ -252,7 +292,7 @@ def input_hashes(pool: Pool, code: Iterable[Path], priors: Path | None = None) -
         return digest.hexdigest()
 
     return {
-        "observations": observation_hash(pool.place) if pool.folder is None else files(pool.files),
+        "observations": observation_hash(pool.place) if pool.model == "nhi" else files(pool.files),
         "demography": files((folder / "demography").glob("*.parquet")),
         "priors": files(folder / "priors" / f"{name}.toml" for name in PRIOR_FILES[pool.model]),
         "own_priors": "none" if priors is None else hashlib.sha256(priors.read_bytes()).hexdigest(),

@@ -215,9 +215,9 @@ def test_the_evidence_page_tells_the_record_and_both_pages_the_warning(tmp_path)
 
     made = content(59)
     frame = evidence_page.record_frame(made)
-    assert frame.iloc[0].tolist() == ["income", "59 of 100 (59%)", "59 of 100 (59%)"]
+    assert frame.iloc[0].tolist() == ["Income", "59 of 100 (59%)", "59 of 100 (59%)"]
     lost = evidence_page.lost_frame(made)
-    assert lost.iloc[0].tolist() == ["balance", 1, "random walk with drift", 4, "0.0500", "0.0400"]
+    assert lost.iloc[0].tolist() == ["Balance", 1, "random walk with drift", 4, "0.0500", "0.0400"]
 
 
 def test_a_picture_carries_the_warning_under_its_title():
@@ -233,28 +233,26 @@ def test_a_picture_carries_the_warning_under_its_title():
 
 
 @pytest.mark.parametrize("page", ["fund", "evidence"])
-def test_pages_show_warnings_and_record(tmp_path, page):
+def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
     from streamlit.testing.v1 import AppTest
 
-    def script(folder: str, page: str) -> None:
-        from dataclasses import replace
-        from pathlib import Path
+    from forecaster_dashboards import service
+    from made_up_dashboard import made_up_reference
 
-        from forecaster import certificate
-        from forecaster_dashboards import evidence_page, fund_page
-        from made_up_dashboard import made_up_reference
-        from test_certificate import INPUTS, POOL
+    def script(page: str) -> None:
+        from forecaster_dashboards import main
 
-        found = certificate.read_record(POOL, INPUTS, Path(folder))
-        ref = replace(made_up_reference(n_draws=20), record=found)
-        (fund_page if page == "fund" else evidence_page).show(ref)
+        main.run(opened=page)
 
     stored(tmp_path, content(59, other=80))
-    at = AppTest.from_function(script, kwargs={"folder": str(tmp_path), "page": page}, default_timeout=60).run()
+    record = certificate.read_record(POOL, INPUTS, tmp_path)
+    monkeypatch.setattr(service, "served_pools", lambda: {"tw_nhi": find_pool("tw_nhi")})
+    monkeypatch.setattr(service, "reference", lambda pool: replace(made_up_reference(n_draws=20), record=record))
+    at = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60).run()
     assert not at.exception
     assert any("far too narrow" in warning.value for warning in at.warning)
     if page == "evidence":
-        assert any("refitted at the end of 3 years" in text.value for text in at.markdown)
+        assert any("refitted at the end of 3 earlier years" in text.value for text in at.markdown)
 
 
 def test_a_certificate_is_bound_to_its_pool(tmp_path):

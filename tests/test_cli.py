@@ -66,7 +66,7 @@ class Fit:
         self.priors = None
         self.manifest = {"pool": "tw_nhi", "hash": "f" * 64, "seed": 7, "quick": False, "inputs": {"models": "m"}}
 
-    def basis(self, horizon, draws=None):
+    def basis(self, horizon, draws=None, options=None):
         return random_basis(100 if draws is None else draws, 35).until(horizon)
 
 
@@ -284,7 +284,10 @@ def test_a_value_out_of_bounds_is_answered_with_bounds_and_source():
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["project", "tw_nhi_3g"], "no scheme 'tw_nhi_3g'. Shipped schemes: tw_nhi_1g, tw_nhi_2g"),
+        (
+            ["project", "tw_nhi_3g"],
+            "no scheme 'tw_nhi_3g'. Shipped schemes: cn_nrcms, cn_uebmi, cn_urbmi, cn_urrbmi, tw_nhi_1g, tw_nhi_2g",
+        ),
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=0.055"], "NAME=VALUE@YYYY-MM-DD"),
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=0.055@2027-02-30"], "a day of the calendar"),
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=nan@2027-01-01"], "a number (share)"),
@@ -292,7 +295,7 @@ def test_a_value_out_of_bounds_is_answered_with_bounds_and_source():
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=0.05@2001-01-01"], "from 2013-01-01 on"),
         (["project", "tw_nhi_2g", "--reform", "nonsense"], "committee_2020_option_1, committee_2020_option_2"),
         (["project", "tw_nhi_2g", "--reform", "nowhere.toml"], "No such file"),
-        (["project", "tw_nhi_2g", "--basis", "nonsense"], "a shipped one: tw_nhi_committee_2020"),
+        (["project", "tw_nhi_2g", "--basis", "nonsense"], "a shipped one: cn_urrbmi_study_2021, tw_nhi_committee_2020"),
         (["project", "tw_nhi_2g", "--horizon", "2050", *COMMITTEE], "2021 to 2021"),
         (["project", "tw_nhi_2g", "--horizon", "2020"], "begins in 2026"),
         (["project", "tw_nhi_1g"], "was law until 2012-12-31"),

@@ -6,12 +6,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.optimize._numdiff import approx_derivative
 
 from forecaster.errors import ForecasterError
 from forecaster.resources import data_dir
 from forecaster_models.economy import EconomyData, economy_data, economy_model
-from forecaster_models.fund import fund_block
+from forecaster_models.fund import fund_arrays, fund_block, path_geometry, profile_geometry, supplementary_line
+from forecaster_models.fund_density import SCALARS, density
+from forecaster_models.fund_evidence import fund_data
 from forecaster_models.priors import read_priors
+from forecaster_models.sampling import named_quantities
 
 
 def _priors(name: str) -> dict[str, dict[str, object]]:
@@ -114,17 +118,67 @@ def test_an_earlier_valuation_date_knows_nothing_of_later_years(origin: int, mon
 
 
 def test_valuation_dates_outside_the_law_or_the_accounts_are_refused() -> None:
-    from forecaster_models.fund_evidence import fund_data
-
     for year in (2012, 2026):
         with pytest.raises(ForecasterError, match=f"from a year of 2013 to 2025, not from {year}"):
             fund_data("twn", year)
 
 
 @pytest.mark.parametrize("origin", [None, 2013, 2018])
+def test_the_fund_models_density_has_the_slopes_it_says(origin: int | None) -> None:
+    """At a point near the start, every quantity moved: no term of the evidence is at rest."""
+    data = fund_data("twn", origin)
+    arrays = fund_arrays(data)
+    rng = np.random.default_rng(8)
+    priors = {name: rng.normal(0.0, 0.1) for name in SCALARS}
+    priors |= {
+        "profile_step_sd": 0.4,
+        "income_elasticity": 0.9,
+        "cost_sd": 0.02,
+        "base_sd": 0.015,
+        "cost_drift_sd": 0.011,
+        "base_drift_sd": 0.008,
+        "correlation": 0.3,
+        "supplementary_sd": 0.06,
+        "log_size_median": 11.3,
+        "size_spread": 2.0,
+        "log_part_time_median": 9.8,
+        "part_time_spread": 0.8,
+        "miscellaneous": 4.0,
+        "booking_sd": 0.01,
+        "budget_wander_sd": 0.006,
+    }
+    path, _ = path_geometry(data)
+    profile, _ = profile_geometry(data)
+    mix, share = rng.dirichlet(np.full(len(data.categories), 20.0)), rng.dirichlet(np.full(len(data.items), 20.0))
+    line = supplementary_line(data)
+    open_years = arrays.revision.shape[1]
+    point = np.concatenate(
+        [
+            [priors[name] for name in SCALARS],
+            path + rng.normal(0.0, 0.01, len(path)),
+            profile + rng.normal(0.0, 0.05, len(profile)),
+            mix,
+            share,
+            rng.normal(size=data.n_income),
+            line + rng.normal(0.0, 0.02, len(line)),
+            rng.normal(size=open_years),
+        ]
+    )
+    value, slope, *_ = density(point, arrays)
+    assert np.isfinite(value)
+    differences = approx_derivative(lambda x: density(x, arrays)[0], point, method="3-point").ravel()
+    np.testing.assert_allclose(slope, differences, rtol=2e-5, atol=2e-5 * np.abs(slope).max())
+    # Every quantity that the evidence of this valuation date speaks about moves the density.
+    silent = {name for name, by in zip(SCALARS, slope, strict=False) if by == 0.0}
+    later = {"restated_2015", "back_payment_2015", "back_payment_2016", "supplementary_drift", "supplementary_sd"}
+    assert silent == (later if origin == 2013 else set())
+
+
+@pytest.mark.parametrize("origin", [None, 2013])
 def test_the_fund_model_starts_from_a_finite_density(origin: int | None) -> None:
     block = fund_block(_priors("fund"), "twn", origin)
     model = block.build()
-    density = model.compile_logp(mode="FAST_COMPILE")
-    assert np.isfinite(density(model.initial_point()))
-    assert set(block.keep) <= set(model.named_vars)
+    start = np.concatenate([np.ravel(value) for value in model.initial_point().values()])
+    named = named_quantities(model, start[None])
+    assert set(block.keep) <= set(named)
+    assert all(np.isfinite(value).all() for value in named.values())

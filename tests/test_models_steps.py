@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pymc as pm
 import pytest
 from scipy import stats
+from scipy.optimize._numdiff import approx_derivative
 
 from forecaster.futures import DRIFT_PERSISTENCE
 from forecaster_models.priors import draw_scalars
 from forecaster_models.sampling import named_quantities
-from forecaster_models.steps import StepScales, joint_steps
+from forecaster_models.steps import StepScales, drift_modes, name_drift_ends, steps_density
 
 N = 7
 SCALES = StepScales(cost_sd=0.02, base_sd=0.015, cost_drift_sd=0.012, base_drift_sd=0.007, correlation=0.4)
@@ -28,21 +31,29 @@ def _written_out() -> tuple[np.ndarray, np.ndarray]:
 
 def _model(gaps: np.ndarray, ends: tuple[int, int] = (-1, -2)) -> pm.Model:
     with pm.Model() as model:
-        # An observed shift of nothing gives the gaps as tensors of known shape.
-        shift = pm.Flat("shift", shape=2 * N)
-        moved = shift + gaps
-        joint_steps("made_up", moved[:N], moved[N:], SCALES, ends)
+        # A shift of nothing gives the gaps as tensors of known shape.
+        moved = pm.Flat("shift", shape=2 * N) + gaps
+        name_drift_ends("made_up", moved[:N], moved[N:], SCALES, ends)
     return model
 
 
+def _density(gaps: np.ndarray, scales: np.ndarray) -> tuple[float, np.ndarray]:
+    density, by_cost, by_base, by_scale = steps_density(gaps[:N], gaps[N:], *scales, *drift_modes(N))
+    return density, np.concatenate([by_cost, by_base, by_scale])
+
+
 def test_density_is_that_of_the_full_covariance() -> None:
-    rng = np.random.default_rng(4)
     _, covariance = _written_out()
-    gaps = rng.multivariate_normal(np.zeros(2 * N), covariance)
-    model = _model(gaps)
-    density = model.compile_logp(vars=model.potentials, mode="FAST_COMPILE")
-    point = {"shift": np.zeros(2 * N), "made_up_drift_units": np.zeros(2)}
-    assert density(point) == pytest.approx(stats.multivariate_normal(np.zeros(2 * N), covariance).logpdf(gaps))
+    gaps = np.random.default_rng(4).multivariate_normal(np.zeros(2 * N), covariance)
+    density, _ = _density(gaps, np.array(astuple(SCALES)))
+    assert density == pytest.approx(stats.multivariate_normal(np.zeros(2 * N), covariance).logpdf(gaps))
+
+
+def test_slopes_of_the_steps_density_are_its_differences() -> None:
+    point = np.concatenate([np.random.default_rng(4).normal(0.0, 0.02, 2 * N), astuple(SCALES)])
+    _, slope = _density(point[: 2 * N], point[2 * N :])
+    differences = approx_derivative(lambda x: _density(x[: 2 * N], x[2 * N :])[0], point, method="3-point")
+    np.testing.assert_allclose(slope, differences.ravel(), rtol=1e-5, atol=1e-4)
 
 
 def test_drifts_at_the_ends_are_those_given_the_gaps() -> None:

@@ -65,7 +65,9 @@ def test_wheel_holds_what_it_should_and_nothing_else(wheel):
 
 def test_wheel_holds_every_data_file(wheel):
     data = REPOSITORY / "data"
-    wanted = {f"forecaster/data/{path.relative_to(data).as_posix()}" for path in data.rglob("*") if path.is_file()}
+    # A fit or backtest that is still running keeps its parts in hidden folders.
+    files = [path.relative_to(data) for path in data.rglob("*") if path.is_file()]
+    wanted = {f"forecaster/data/{path.as_posix()}" for path in files if not any(p.startswith(".") for p in path.parts)}
     assert len(wanted) > 2
     assert wanted <= set(zipfile.ZipFile(wheel).namelist())
 

@@ -33,7 +33,7 @@ from forecaster.policy import Policy
 from forecaster.pools import Pool, find_pool
 from forecaster.schemes import Scheme
 from forecaster.scores import FORECAST, MODEL, outcome_table, summary_table
-from forecaster_models.fit import LIBRARIES, current_inputs, pool_blocks
+from forecaster_models.fit import LIBRARIES, current_inputs, pool_blocks, population_vintage
 from forecaster_models.origins import Array, Draws, Forecaster, Job, Progress, read_origin_files, run_origins
 from forecaster_models.settings import FULL, QUICK, SamplingSettings
 
@@ -100,6 +100,7 @@ class Refit:
             horizon=origin + self.horizon,
             seed=self.seed,
             label=f"{self.pool.name}, origin {origin}",
+            vintage=population_vintage(self.pool, origin),
         )
         draws = {FORECAST: _lines(basis, known), MODEL: _lines(basis, law)}
         return draws, {"accepted": not reasons, "reasons": reasons}
@@ -138,7 +139,7 @@ def pool_outcomes(pool: Pool) -> pd.DataFrame:
     A reserve read in November or December counts for the end of a year that has no other figure, and is marked.
     """
     near = None
-    if pool.folder is None and pool.place in list_places():
+    if pool.model == "nhi":
         rows = load_observations(pool.place).best(PUBLISHED["reserve"])
         near = rows[rows["period"].str.fullmatch(r"\d{4}-1[12]")].drop_duplicates("year", keep="last")
     return outcome_table(actuals(pool), near)

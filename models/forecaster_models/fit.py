@@ -26,9 +26,11 @@ import pandas as pd
 import xarray as xr
 
 import forecaster
-from forecaster.demography.tables import population_origin
+from forecaster.demography.tables import VINTAGE, population_origin
+from forecaster.demography.vintages import load_vintage, vintage_at
 from forecaster.errors import ForecasterError
 from forecaster.fitted import HISTORY_COLUMNS, OWN_PRIORS, PRIOR_FILES, actuals, input_hashes, set_aside
+from forecaster.members import past_members
 from forecaster.pools import Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
 from forecaster_models.priors import laid_over, read_priors
@@ -57,9 +59,12 @@ HISTORY = {
     "plain": {"outgo": "plain_outgo", "income": "plain_income", "reserve": "plain_reserve"},
 }
 # Source files that shape a fit: models and what of the engine they share; not this file, which only runs them.
-_SHARED = ("blocks", "demography", "priors", "sampling", "steps")
-MODEL_FILES = {"nhi": (*_SHARED, "economy", "fund", "fund_evidence"), "plain": (*_SHARED, "plain", "plain_paths")}
-ENGINE_FILES = {"nhi": ("futures", "revenue"), "plain": ("plain_futures", "pool_accounts")}
+_SHARED = ("blocks", "demography", "priors", "sampling")
+MODEL_FILES = {
+    "nhi": (*_SHARED, "economy", "fund", "fund_density", "fund_evidence", "steps"),
+    "plain": (*_SHARED, "plain", "plain_paths"),
+}
+ENGINE_FILES = {"nhi": ("futures", "need", "points", "revenue"), "plain": ("plain_futures", "pool_accounts", "members")}
 
 
 def code_files(pool: Pool) -> list[Path]:
@@ -85,20 +90,24 @@ def pool_blocks(pool: Pool, last_year: int | None = None, priors: Path | None = 
     ----------
     last_year
         Origin: evidence of later years is left out, estimates of the population already from this year on, since they
-        come a year late, and no outlook of others is read. None for all that is known.
+        come a year late, and no outlook of others is read. None for all that is known. The population is that of
+        :func:`population_vintage`.
     priors
         TOML file of priors laid over the defaults.
     """
     from forecaster_models.demography import demography_blocks
 
     own = pool_priors(pool, priors)
-    origin = population_origin(pool.place, last_year)
-    people = demography_blocks(pool.place, last_year=origin, priors=own)
+    vintage = population_vintage(pool, last_year)
+    origin = min(population_origin(pool.place, last_year), load_vintage(pool.place, vintage).last_estimate_year)
+    people = demography_blocks(pool.place, last_year=origin, priors=own, vintage=vintage)
     if pool.model == "plain":
         from forecaster_models.plain import plain_block
 
         accounts = known_accounts(pool, last_year)
-        return [*people, plain_block(accounts, pool.place, own["plain"], pool.other_income_share)]
+        heads = past_members(pool, accounts.years)
+        breaks = tuple(item for item in pool.breaks if item.first <= accounts.years[-1])
+        return [*people, plain_block(accounts, pool.place, own["plain"], pool.other_income_share, heads, breaks)]
     from forecaster_models.economy import economy_block
     from forecaster_models.fund import fund_block
 
@@ -106,13 +115,21 @@ def pool_blocks(pool: Pool, last_year: int | None = None, priors: Path | None = 
         economy: dict[str, Any] = {}
         fund: dict[str, Any] = {}
     else:
-        economy = {"last_year": last_year, "outlook": False}
+        economy = {"last_year": last_year, "outlook": False, "vintage": vintage}
         fund = {"last_year": last_year}
     return [
         *people,
         economy_block(pool.place, own["economy"], **economy),
         fund_block(own["fund"], pool.place, **fund),
     ]
+
+
+def population_vintage(pool: Pool, last_year: int | None) -> str:
+    """Revision of the UN's population that a fit reads: the latest published by the end of its origin.
+
+    A plain pool's model reads today's whatever the origin.
+    """
+    return VINTAGE if last_year is None or pool.model == "plain" else vintage_at(last_year)
 
 
 def pool_priors(pool: Pool, own: Path | None = None) -> dict[str, dict[str, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from forecaster.demography.tables import load_wpp
+from forecaster.demography.vintages import load_vintage, vintage_at
 from forecaster.errors import ForecasterError
 from forecaster.futures import (
     PROFILE_YEAR,
@@ -204,7 +204,7 @@ def _reserves(observed: Observations) -> Iterator[tuple[int, float, float, float
 
 def _economy_steps(place: str, years: Array, last_year: int) -> dict[str, Array]:
     """Steps of the economy; those after the last published year, or after an earlier valuation date, are guesses."""
-    macro = macro_steps(place)
+    macro = macro_steps(place, vintage_at(last_year))
     keep = np.isin(macro.years, years)
     steps = {
         "gdp_step": macro.nominal[keep],
@@ -335,7 +335,8 @@ def fund_data(place: str = "twn", last_year: int | None = None) -> FundData:
     ----------
     last_year
         Valuation date: last year whose accounts are known, and with them the budget of the next. Figures are those
-        that the tables hold today, not those first published. None for all that is known.
+        that the tables hold today, not those first published; the population is the UN's of the time. None for all
+        that is known.
 
     Raises
     ------
@@ -348,7 +349,7 @@ def fund_data(place: str = "twn", last_year: int | None = None) -> FundData:
             f"the fund model starts from a year of {FIRST_ORIGIN} to {LAST_INCOME_YEAR}, not from {last}: before it "
             "the law of the second generation was not in force, after it no accounts are held"
         )
-    everything, tables = load_observations(place), load_wpp(place)
+    everything, tables = load_observations(place), load_vintage(place, vintage_at(last))
     observed = known_by(everything, last)
     if last == LAST_INCOME_YEAR and not (observed.series("reserve_end", projections=True)["year"] == 2023).any():
         raise ForecasterError("the official estimate of the 2023 reserve made on 2023-11-30 is missing from the tables")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
@@ -31,8 +32,9 @@ def drift_modes(n: int) -> tuple[Array, Array]:
     return np.linalg.eigh(DRIFT_PERSISTENCE**lags)
 
 
-def joint_steps(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScales, ends: tuple[int, int]) -> None:
-    r"""Density of both paths' steps beyond what is expected of them, and the drifts at their ends.
+@numba.njit(cache=True)
+def steps_density(cost_gap, base_gap, cost_sd, base_sd, cost_drift_sd, base_drift_sd, correlation, value, vector):  # type: ignore[no-untyped-def]
+    r"""Log density of both paths' steps beyond what is expected of them, and its slopes.
 
     .. math::
         g^C_t = d^C_t + e^C_t, \quad g^B_t = d^B_t + e^B_t, \qquad
@@ -45,18 +47,58 @@ def joint_steps(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScales, e
         \begin{pmatrix} \tau_C^2 \lambda_k + \sigma_C^2 & \kappa \sigma_C \sigma_B \\
         \cdot & \tau_B^2 \lambda_k + \sigma_B^2 \end{pmatrix}
 
-    so that no drift has to be sampled. Given the gaps the drifts are Gaussian: ``prefix_cost_drift_end`` and
-    ``prefix_base_drift_end`` are drawn from that, by two standard normals of their own.
+    so that no drift has to be sampled.
 
     Parameters
     ----------
     cost_gap, base_gap
         Step less its expectation without the drift, log changes a year, shape ``(step,)``; both of the same years.
+    value, vector
+        Of :func:`drift_modes`.
+
+    Returns
+    -------
+    tuple
+        Density; slopes by both gaps, ``(step,)``; slopes by the five scales, in their order here.
+    """
+    n = len(cost_gap)
+    cost, base = cost_gap @ vector, base_gap @ vector
+    shared = correlation * cost_sd * base_sd
+    density, by_shared = -n * np.log(2.0 * np.pi), 0.0
+    pull_cost, pull_base, by_scale = np.empty(n), np.empty(n), np.zeros(5)
+    for k in range(n):
+        cost_var, base_var = cost_drift_sd**2 * value[k] + cost_sd**2, base_drift_sd**2 * value[k] + base_sd**2
+        determinant = cost_var * base_var - shared * shared
+        pull_cost[k] = (base_var * cost[k] - shared * base[k]) / determinant
+        pull_base[k] = (cost_var * base[k] - shared * cost[k]) / determinant
+        density -= 0.5 * (np.log(determinant) + cost[k] * pull_cost[k] + base[k] * pull_base[k])
+        by_cost_var = 0.5 * (pull_cost[k] ** 2 - base_var / determinant)
+        by_base_var = 0.5 * (pull_base[k] ** 2 - cost_var / determinant)
+        by_shared += pull_cost[k] * pull_base[k] + shared / determinant
+        by_scale[0] += 2.0 * cost_sd * by_cost_var
+        by_scale[1] += 2.0 * base_sd * by_base_var
+        by_scale[2] += 2.0 * cost_drift_sd * value[k] * by_cost_var
+        by_scale[3] += 2.0 * base_drift_sd * value[k] * by_base_var
+    by_scale[0] += by_shared * correlation * base_sd
+    by_scale[1] += by_shared * correlation * cost_sd
+    by_scale[4] = by_shared * cost_sd * base_sd
+    return density, -(vector @ pull_cost), -(vector @ pull_base), by_scale
+
+
+def name_drift_ends(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScales, ends: tuple[int, int]) -> None:
+    """Name the drifts of cost and base at the steps ``ends``, drawn from their Gaussian law given the gaps.
+
+    ``prefix_cost_drift_end`` and ``prefix_base_drift_end``, by two standard normals of their own; the law is that of
+    :func:`steps_density`. To be called within a model.
+
+    Parameters
+    ----------
+    cost_gap, base_gap
+        As there, of known length.
     ends
         Step at which the drift of cost and of base is handed on, negative from the end.
     """
-    n = int(cost_gap.type.shape[0])
-    value, vector = drift_modes(n)
+    value, vector = drift_modes(int(cost_gap.type.shape[0]))
     cost, base = pt.dot(vector.T, cost_gap), pt.dot(vector.T, base_gap)
     cost_drift, base_drift = scales.cost_drift_sd**2 * value, scales.base_drift_sd**2 * value
     cost_var, base_var = cost_drift + scales.cost_sd**2, base_drift + scales.base_sd**2
@@ -65,10 +107,6 @@ def joint_steps(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScales, e
     # The inverse covariance times the gaps, mode by mode.
     cost_pull = (base_var * cost - shared * base) / determinant
     base_pull = (cost_var * base - shared * cost) / determinant
-    pm.Potential(
-        f"{prefix}_steps",
-        -0.5 * (pt.log(determinant) + cost * cost_pull + base * base_pull).sum() - n * np.log(2 * np.pi),
-    )
     at_cost, at_base = vector[ends[0]], vector[ends[1]]
     unit = pm.Normal(f"{prefix}_drift_units", 0.0, 1.0, shape=2)
     cost_spread = pt.sqrt((at_cost**2 * (cost_drift - cost_drift**2 * base_var / determinant)).sum())
