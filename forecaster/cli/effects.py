@@ -52,21 +52,24 @@ def _row(held: Held) -> dict[str, Any]:
 def _print(found: list[Held], basis: str, money: str) -> None:
     from rich.table import Table
 
-    table = Table("change", "year")
+    table = Table("", "change", "year")
     for column in ("official", "ours (80%)", "ratio"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("remark")
-    for held in found:
+    remarks = []
+    for number, held in enumerate(found, start=1):
         effect = held.effect
         official = f"{effect.low:g}" if effect.low == effect.high else f"{effect.low:g} to {effect.high:g}"
         ours = "" if held.ours is None else f"{held.ours:.2f} ({held.low:.2f} to {held.high:.2f})"
         ratio = "" if held.ratio is None else f"{held.ratio:.2f}"
-        remarks = "; ".join(text for text in (_EVIDENCE[effect.evidence], effect.reason, effect.source) if text)
-        table.add_row(effect.label, str(effect.year), official, ours, ratio, remarks)
+        table.add_row(str(number), effect.label, str(effect.year), official, ours, ratio)
+        words = "; ".join(text for text in (_EVIDENCE[effect.evidence], effect.reason, effect.source) if text)
+        remarks.append(f"{number}. {words}")
     screen = console()
     screen.print(f"Basis: {basis}")
     screen.print(f"Yearly effects, {money} at the incomes of the year named", style="bold")
     screen.print(table)
+    for remark in remarks:
+        screen.print(remark, style="dim")
     outside = [held for held in found if held.ours is not None and not held.within]
     screen.print(
         f"{len(found)} official figures: {sum(held.within for held in found)} within 30%, {len(outside)} further off, "
