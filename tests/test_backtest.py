@@ -104,6 +104,15 @@ def test_too_few_years_are_told():
         backtest.possible_origins(find_pool("tw_nhi"), early)
 
 
+def test_a_plain_pool_starts_from_a_reserve_known_by_then():
+    pool = find_pool("cn_nrcms")
+    flows = pd.DataFrame({"line": "outgo", "year": range(2003, 2014), "value": 1.0})
+    reserve = pd.DataFrame({"line": "reserve", "year": [2011], "value": 1.0})
+    assert backtest.possible_origins(pool, pd.concat([flows, reserve])) == [2011, 2012]
+    with pytest.raises(ForecasterError, match="cn_nrcms has no published reserve"):
+        backtest.possible_origins(pool, flows)
+
+
 def test_a_horizon_of_no_year_is_told(tmp_path):
     with pytest.raises(ForecasterError, match=r"--horizon 0: found fewer than 1 year"):
         backtest.backtest_pool("tw_nhi", horizon=0, out=tmp_path)

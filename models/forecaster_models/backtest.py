@@ -171,12 +171,19 @@ def possible_origins(pool: Pool, outcomes: pd.DataFrame) -> list[int]:
             f"{pool.name} has {len(years)} years with a published outgo, too few for any origin: {LEAST_FIGURES} are "
             "needed before it and one after. To mend: add earlier years to its accounts"
         )
-    first = max(int(years[LEAST_FIGURES - 1]), pool.law.start.year)
+    reserves = outcomes[outcomes["line"] == "reserve"]["year"]
+    if pool.model == "plain" and reserves.empty:
+        raise ForecasterError(
+            f"{pool.name} has no published reserve, so no origin could start from one. To mend: add one"
+        )
+    # A plain fund starts from a reserve that was known by then.
+    start = int(reserves.min()) if pool.model == "plain" else 0
+    first = max(int(years[LEAST_FIGURES - 1]), pool.law.start.year, start)
     last = int(outcomes["year"].max()) - 1
     if first > last:
         raise ForecasterError(
             f"{pool.name} has no year that could be an origin: its law {pool.law.id} begins on {pool.law.start}, its "
-            f"last figure is of {last + 1}. To mend: add later figures"
+            f"first reserve is of {start or 'earlier'}, its last figure of {last + 1}. To mend: add figures"
         )
     return list(range(first, last + 1))
 
