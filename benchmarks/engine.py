@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _timing import timed
 from threadpoolctl import threadpool_limits
 
 from forecaster.basis import Basis
@@ -54,17 +52,6 @@ def basis(made_up: bool) -> Basis:
     return reference_basis("tw_nhi", 2075)
 
 
-def timed(work: Callable[[int], object], repeats: int = 60) -> tuple[float, float]:
-    """Median wall time and median processor time, milliseconds; on a busy machine only the second is the work's own."""
-    wall, own = [], []
-    for i in range(repeats):
-        start = time.perf_counter(), time.thread_time()
-        work(i)
-        wall.append(time.perf_counter() - start[0])
-        own.append(time.thread_time() - start[1])
-    return 1e3 * statistics.median(wall), 1e3 * statistics.median(own)
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -91,9 +78,9 @@ def main() -> None:
     with threadpool_limits(1):
         for i in range(3):
             evaluate(i)
-        base = timed(copy)
-        levers = {name: timed(lambda i, more=more: evaluate(i, *more)) for name, more in LEVERS.items()}
-        levers["all of it moving"] = timed(everything)
+        base = timed(copy, 60)
+        levers = {name: timed(lambda i, more=more: evaluate(i, *more), 60) for name, more in LEVERS.items()}
+        levers["all of it moving"] = timed(everything, 60)
         goal = Goal(1.0, int(fund.years[0]) + 14, dt.date(int(fund.years[1]), 1, 1), 0.8)
         levers["solving for the rate, 15 years"] = timed(lambda i: required_value(fund, LAW, RATE, goal), 20)
         levers["solving for budget growth"] = timed(lambda i: required_value(fund, LAW, GROWTH, goal), 20)

@@ -8,11 +8,10 @@ path of its own, so that every draw's layers are composed anew.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
+from _timing import timed
 
 from forecaster.benefits import cost_path, evaluate, fitted_severity, load_stack
 from forecaster.layers import income_path
@@ -27,17 +26,6 @@ EVERYBODY = (
     "online_mutual_aid.coverage=1@2024-01-01",
     "charity.coverage=1@2024-01-01",
 )
-
-
-def timed(work: Callable[[int], object], repeats: int = 9) -> tuple[float, float]:
-    """Median wall time and median processor time, milliseconds; on a busy machine only the second is the work's own."""
-    wall, own = [], []
-    for i in range(repeats):
-        start = time.perf_counter(), time.thread_time()
-        work(i)
-        wall.append(time.perf_counter() - start[0])
-        own.append(time.thread_time() - start[1])
-    return 1e3 * statistics.median(wall), 1e3 * statistics.median(own)
 
 
 def main() -> None:
@@ -69,7 +57,7 @@ def main() -> None:
     }
     for work in cases.values():
         work(0)
-    times = {name: timed(work) for name, work in cases.items()}
+    times = {name: timed(work, 9) for name, work in cases.items()}
     base = next(iter(times.values()))[1]
     print(f"8 age bands x 6 layers x {len(YEARS)} years x {DRAWS} draws, a lever on the serious-illness deductible")
     print(f"{'':32}wall ms   cpu ms   cpu / copy")
