@@ -13,51 +13,18 @@ import argparse
 import asyncio
 import os
 import random
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from _server import APP, processor_seconds, served
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SLIDER = "General premium rate"
 PATIENCE = 120.0
-
-
-@contextmanager
-def served(script: Path) -> Iterator[tuple[str, int]]:
-    """Port and process number of the dashboard's server; stopped at the end."""
-    from forecaster.cli.dashboard import streamlit_command
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    environment.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".cache" / "numba"))
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            streamlit_command(script, "127.0.0.1", port, True), env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.25)
-            yield f"ws://127.0.0.1:{port}/_stcore/stream", process.pid
-        finally:
-            process.terminate()
-            process.wait(20)
 
 
 def memory(pid: int) -> float:
@@ -126,21 +93,29 @@ async def read(address: str, sessions: int, moves: int, *, hurry: bool = False) 
     return readers
 
 
-def said(name: str, readers: list[Reader]) -> None:
-    """Print what the server took."""
+def said(name: str, readers: list[Reader], work: float) -> None:
+    """Print what the server took, and its processor time for one move, opening the page included."""
     times = sorted(t for reader in readers for t in reader.times)
     late = times[int(0.95 * (len(times) - 1))]
     errors = sum(reader.errors for reader in readers)
     middle, moves = statistics.median(times), len(times)
-    print(f"{name:<14} median {middle:6.0f} ms   95% {late:6.0f} ms   {errors} errors, {moves} moves")
+    print(
+        f"{name:<14} median {middle:6.0f} ms   95% {late:6.0f} ms   {errors} errors, {moves} moves, "
+        f"server busy {1000 * work / moves:.0f} ms a move"
+    )
 
 
 def main(script: Path, sessions: int, moves: int) -> None:
     """One reader alone, then all."""
-    with served(script) as (address, pid):
-        said("one session", asyncio.run(read(address, 1, 20, hurry=True)))
-        before = memory(pid)
-        said(f"{sessions} sessions", asyncio.run(read(address, sessions, moves)))
+    with served(script) as (place, pid):
+        address = f"ws://{place}/_stcore/stream"
+        # The fit is loaded and everything compiled before anything is counted.
+        asyncio.run(read(address, 1, 1, hurry=True))
+        for count, times, hurry in ((1, 20, True), (sessions, moves, False)):
+            before, spent = memory(pid), processor_seconds(pid)
+            readers = asyncio.run(read(address, count, times, hurry=hurry))
+            name = "one session" if count == 1 else f"{count} sessions"
+            said(name, readers, processor_seconds(pid) - spent)
         print(f"memory         {before:.0f} MB before, {(memory(pid) - before) / sessions:+.2f} MB a session")
 
 
@@ -148,6 +123,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--moves", type=int, default=8)
-    parser.add_argument("--script", type=Path, default=REPOSITORY / "dashboards" / "app.py")
+    parser.add_argument("--script", type=Path, default=APP)
     chosen = parser.parse_args()
     sys.exit(main(chosen.script, chosen.sessions, chosen.moves))

@@ -1,5 +1,7 @@
-"""The dashboard's one script: ``streamlit run dashboards/app.py``, or ``forecaster dashboard``."""
+"""The one thing that is run: ``streamlit run dashboards/app.py``, or ``forecaster dashboard``."""
 
-from forecaster_dashboards.main import run
+from streamlit.starlette import App
 
-run()
+from forecaster_dashboards import server
+
+app = App(server.PAGE, lifespan=server.started, middleware=server.middleware())

@@ -18,6 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from forecaster.observations import load_observations
 from forecaster_dashboards import language
 
 ROOT = Path(__file__).resolve().parent
@@ -63,6 +64,9 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
                 add(path, *_of_parameters(raw))
             add(path, *(group["label"] for group in raw.get("groups", {}).values()))
             add(path, *(category["label"] for category in raw.get("categories", {}).values()))
+    for place in ("twn", "chn"):
+        for reason in load_observations(place).breaks["reason"]:
+            found.setdefault(str(reason), [(f"data/observed/{place}", 1)])
     for name in ASSUMING:
         for text in getattr(import_module(f"forecaster.{name}"), "ASSUMPTIONS", ()):
             found.setdefault(text, [(f"forecaster/{name}.py", 1)])

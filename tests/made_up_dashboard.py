@@ -12,8 +12,8 @@ import pandas as pd
 from forecaster.engine import project
 from forecaster.policy import Policy
 from forecaster.pools import find_pool
-from forecaster_dashboards import main, service
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards import main, references
+from forecaster_dashboards.references import Reference
 
 TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:
@@ -58,6 +58,6 @@ if __name__ == "__main__":
     # Streamlit runs this file as the main script.
     import streamlit as st
 
-    service.obtain = made_up_reference
-    service.served_pools = lambda: {"tw_nhi": find_pool("tw_nhi")}
+    references.obtain = made_up_reference
+    references.served_pools = lambda: {"tw_nhi": find_pool("tw_nhi")}
     main.run(opened=st.session_state.get("page", "fund"))

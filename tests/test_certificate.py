@@ -221,7 +221,7 @@ def test_the_evidence_page_tells_the_record_and_both_pages_the_warning(tmp_path)
 
 
 def test_a_picture_carries_the_warning_under_its_title():
-    from forecaster_dashboards import charts
+    from forecaster_dashboards.charts import parts as charts
 
     bare = {"title": {"text": "Reserve", "subtitle": "the law's band"}, "mark": "line"}
     warning = "WARNING: bands far too narrow: " + "words " * 30
@@ -236,7 +236,7 @@ def test_a_picture_carries_the_warning_under_its_title():
 def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
     from streamlit.testing.v1 import AppTest
 
-    from forecaster_dashboards import service
+    from forecaster_dashboards import references
     from made_up_dashboard import made_up_reference
 
     def script(page: str) -> None:
@@ -246,8 +246,8 @@ def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
 
     stored(tmp_path, content(59, other=80))
     record = certificate.read_record(POOL, INPUTS, tmp_path)
-    monkeypatch.setattr(service, "served_pools", lambda: {"tw_nhi": find_pool("tw_nhi")})
-    monkeypatch.setattr(service, "reference", lambda pool: replace(made_up_reference(n_draws=20), record=record))
+    monkeypatch.setattr(references, "served_pools", lambda: {"tw_nhi": find_pool("tw_nhi")})
+    monkeypatch.setattr(references, "reference", lambda pool: replace(made_up_reference(n_draws=20), record=record))
     at = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60).run()
     assert not at.exception
     assert any("far too narrow" in warning.value for warning in at.warning)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import datetime as dt
 import re
-import socket
-import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
-from forecaster.cli.dashboard import streamlit_command
+from dashboard_server import CHARTS, PATIENCE, free_port, served
 from forecaster.export import forecast_table, run_scenarios
 from forecaster.policy import Reform
-from forecaster_dashboards import fund_page, main
+from forecaster_dashboards import fund_page, main, state
 from made_up_dashboard import made_up_reference
 
 pytestmark = pytest.mark.browser
 
-TESTS = Path(__file__).resolve().parent
-CHARTS = "[data-testid=stVegaLiteChart] svg"
+TABLES = "[data-testid=stDataFrame]"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
-# Milliseconds: a busy machine may be slow, and no test is about time.
-PATIENCE = 60_000
 TODAY = 0.0517
 expect.set_options(timeout=PATIENCE)
 # What the pictures of all charts hold, to be compared in the browser.
@@ -36,43 +28,17 @@ PICTURES = f"[...document.querySelectorAll('{CHARTS}')]"
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the dashboard's server, stopped by its own handle at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    rooms = os.pathsep.join(str(TESTS.parent / room) for room in (".", "models", "dashboards", "tests"))
-    log = tmp_path_factory.mktemp("dashboard") / "log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            streamlit_command(TESTS / "made_up_dashboard.py", "127.0.0.1", port, True),
-            env=os.environ | {"PYTHONPATH": rooms},
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(20)
-    assert "Traceback" not in log.read_text(errors="replace")
-
-
-def _wait_for(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
-        assert process.poll() is None, log.read_text(errors="replace")
-        try:
-            urllib.request.urlopen(health, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError(f"the server did not answer\n{log.read_text(errors='replace')}")
+    """Address of the dashboard's server."""
+    port = free_port()
+    with served(tmp_path_factory.mktemp("dashboard"), port):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One browser for all tests, so that the dashboard's scripts are loaded once; every page in it is a new session."""
-    made = browser.new_context(viewport=WIDE, accept_downloads=True)
+    # The tests evaluate expressions, which the page itself may not.
+    made = browser.new_context(viewport=WIDE, accept_downloads=True, bypass_csp=True)
     made.set_default_timeout(PATIENCE)
     yield made
     made.close()
@@ -110,17 +76,14 @@ def opened(page: Page, url: str) -> Page:
 
 
 def drawn(page: Page) -> None:
-    """Wait until the fund's page stands still: charts there, no run under way, and the link has the slider's rate.
+    """Wait until the fund's page stands still: chart there, no run under way, and the address has the slider's rate.
 
-    Charts are drawn before levers and the link last, so a page with charts may have no slider yet.
+    The chart is drawn before the levers, so a page with a chart may have no slider yet.
     """
-    expect(page.locator(CHARTS)).to_have_count(2)
+    expect(page.locator(CHARTS)).to_have_count(1)
     rate = round(float(general_rate(page).input_value()) / 100, 4)
-    code = page.locator("code", has_text="?s=")
-    if rate == TODAY:
-        expect(code).not_to_contain_text("general_premium_rate")
-    else:
-        expect(code).to_contain_text(f"general_premium_rate:{rate}")
+    moved = "^(?!.*general_premium_rate)" if rate == TODAY else f"general_premium_rate(:|%3A){rate}"
+    expect(page).to_have_url(re.compile(moved))
     stands_still(page)
 
 
@@ -135,7 +98,7 @@ def general_rate(page: Page) -> Locator:
 
 
 def card(page: Page, name: str) -> str:
-    return page.locator(f".st-key-card_{name}").inner_text()
+    return page.locator(f".card.{name}").inner_text()
 
 
 def press(page: Page, keys: int) -> None:
@@ -150,6 +113,7 @@ def press(page: Page, keys: int) -> None:
 
 
 def link_of(page: Page) -> str:
+    page.get_by_text("Share and repeat").click()
     return page.locator("code", has_text="?s=").inner_text().strip()
 
 
@@ -160,13 +124,16 @@ def test_page_loads_without_errors_and_asks_nobody_else(fresh, address):
     fresh.context.on("request", lambda request: asked.append(request.url))
     opened(fresh, address)
     press(fresh, 3)
+    # By its own address a page finds its server at once: no request goes astray.
+    for name in ("levers", "evidence"):
+        shown(fresh, address, name)
     assert [line for line in said if line.startswith(("error", "warning")) or "Error" in line] == []
     away = [url for url in asked if not url.startswith((address, address.replace("http", "ws"), "data:", "blob:"))]
     assert asked
     assert away == []
 
 
-def test_slider_moves_the_reforms_charts_and_the_address_and_leaves_todays_law(page):
+def test_fund_page_follows_the_slider_loses_nothing_answers_the_keyboard_and_prints(page):
     page.evaluate(f"window.kept = {PICTURES}; window.before = kept.map(e => e.innerHTML)")
     today = card(page, "today")
     press(page, 10)
@@ -178,39 +145,73 @@ def test_slider_moves_the_reforms_charts_and_the_address_and_leaves_todays_law(p
     # The address has followed, so that a reload loses nothing.
     expect(page).to_have_url(re.compile("general_premium_rate(:|%3A)0.0527"))
     kept = card(page, "reform")
+    # A visit to another page, and a reload there, lose nothing either.
+    page.get_by_role("link", name="Evidence", exact=True).click()
+    expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
+    fits(page, "evidence")
     page.reload()
+    expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Fund", exact=True).click()
     drawn(page)
     expect(general_rate(page)).to_have_value("5.27")
     assert card(page, "reform") == kept
+    answers_the_keyboard(page)
+    prints_whole(page)
 
 
-def test_shared_link_restores_the_scenario_in_a_fresh_browser_in_chinese(page, browser):
+def answers_the_keyboard(page: Page) -> None:
+    """Tab leads to every page, lever, switch and chart; none is for the mouse alone."""
+    wanted = {*main.page_titles().values(), "General premium rate, %", "year, The reform starts on", "Show until"}
+    wanted |= {"Show the whole past", "Today's law", "Undo", "Balance", "Share and repeat: link and command line"}
+    page.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focus = page.locator(":focus")
+        if focus.count():
+            reached |= set((focus.get_attribute("aria-label") or "").splitlines())
+            reached |= {line.strip() for line in focus.inner_text().splitlines()}
+            if focus.get_attribute("role") == "radio":
+                # The arrow keys lead on from here.
+                reached |= set(focus.locator("xpath=..").inner_text().splitlines())
+    assert wanted - reached == set()
+
+
+def prints_whole(page: Page) -> None:
+    """On paper there are headline and chart and no levers, and nothing is cut off at the window's height."""
+    page.emulate_media(media="print")
+    expect(page.locator(".st-key-panel")).to_be_hidden()
+    expect(page.locator(CHARTS)).to_be_visible()
+    expect(page.locator(".meter")).to_be_visible()
+    whole = "e => [getComputedStyle(e).overflowY, e.clientHeight > innerHeight]"
+    assert page.locator("[data-testid=stMain]").evaluate(whole) == ["visible", True]
+    page.emulate_media(media="screen")
+
+
+def test_shared_link_restores_the_scenario_in_another_browser_in_chinese_and_shares_no_levers(page, browser):
     press(page, 5)
-    address = link_of(page)
-    context = browser.new_context(viewport=WIDE, locale="zh-TW")
+    address, before = link_of(page), card(page, "reform")
+    context = browser.new_context(viewport=WIDE, locale="zh-TW", bypass_csp=True)
     context.set_default_timeout(PATIENCE)
     other = context.new_page()
     other.goto(address)
     expect(other.get_by_text("政策工具已依連結設定。")).to_be_visible()
-    expect(other.get_by_role("slider", name="一般保險費率（%）")).to_have_value("5.22")
+    slider = other.get_by_role("slider", name="一般保險費率（%）")
+    expect(slider).to_have_value("5.22")
     expect(other.locator("html")).to_have_attribute("lang", "zh-Hant-TW")
     assert other.title() == "健保基金預測"
+    slider.press("ArrowRight")
+    expect(other).to_have_url(re.compile("general_premium_rate(:|%3A)0.0523"))
+    expect(general_rate(page)).to_have_value("5.22")
+    assert card(page, "reform") == before
     context.close()
 
 
-def test_two_browsers_do_not_share_levers(page, fresh, address):
-    opened(fresh, address)
-    before = card(fresh, "reform")
-    press(page, 8)
-    press(fresh, 3)
-    expect(general_rate(fresh)).to_have_value("5.2")
-    expect(general_rate(page)).to_have_value("5.25")
-    assert len({before, card(fresh, "reform"), card(page, "reform")}) == 3
-
-
-def test_downloads_hold_the_engines_figures(page, tmp_path):
-    press(page, 10)
-    page.get_by_role("link", name="Export", exact=True).click()
+def test_downloads_hold_the_engines_figures(context, address, tmp_path):
+    ref, reform = made_up_reference(), Reform.parse(["general_premium_rate=0.0527@2027-01-01"])
+    levers = state.levers_of(ref.law, ref.levers, reform, dt.date(2027, 1, 1), 2035)
+    page = context.new_page()
+    shown(page, address, f"export?s={state.to_link(ref.law, levers, ref.fit_hash)}")
     files = {}
     for name in ("Forecast table (CSV)", "Workbook (XLSX)", "Picture (PNG)", "Picture (SVG)", "Reform (TOML)"):
         with page.expect_download() as waiting:
@@ -220,9 +221,8 @@ def test_downloads_hold_the_engines_figures(page, tmp_path):
     assert files["Picture (PNG)"].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert files["Picture (SVG)"].read_bytes().startswith(b"<svg")
     assert files["Workbook (XLSX)"].read_bytes()[:2] == b"PK"
-    reform = Reform.parse(["general_premium_rate=0.0527@2027-01-01"])
+    page.close()
     assert Reform.read(files["Reform (TOML)"]) == reform
-    ref = made_up_reference()
     wanted = forecast_table(run_scenarios(ref.basis.until(2035), ref.law, ref.law.reform(reform)))
     found = pd.read_csv(files["Forecast table (CSV)"])
     pd.testing.assert_frame_equal(found, wanted, check_dtype=False, rtol=0, atol=1e-9)
@@ -240,17 +240,23 @@ def test_on_a_telephone_nothing_is_wider_than_the_window_and_the_rate_stays_in_s
     assert slider is not None
     assert chart is not None
     assert 0 < slider["y"] < chart["y"] + chart["height"] < NARROW["height"] + chart["height"] / 2
-    for tab in (fund_page.tab_names()[name] for name in ("risk", "difference")):
-        page.get_by_role("tab", name=tab, exact=True).click()
-        expect(page.get_by_role("tab", name=tab, exact=True)).to_have_attribute("aria-selected", "true")
-        stands_still(page)
-        fits(page, tab)
-    for name in ("levers", "solve", "schemes"):
-        page.goto(f"{address}/{name}")
-        expect(page.get_by_role("heading", name=main.page_titles()[name], exact=True).first).to_be_visible()
-        expect(page.get_by_text("simulated futures from the end of")).to_be_visible()
+    for name in ("risk", "difference"):
+        page.get_by_role("radio", name=fund_page.chart_names()[name], exact=True).click()
+        expect(page.locator(TABLES).first).to_be_visible()
         stands_still(page)
         fits(page, name)
+    for name in ("levers", "solve", "schemes"):
+        shown(page, address, name)
+        fits(page, name)
+
+
+def shown(page: Page, address: str, name: str) -> None:
+    """A page by its own address, drawn to its end."""
+    page.goto(f"{address}/{name}")
+    title = main.page_titles()[name.partition("?")[0]]
+    expect(page.get_by_role("heading", name=title, exact=True).first).to_be_visible()
+    expect(page.get_by_text("simulated futures from the end of")).to_be_visible()
+    stands_still(page)
 
 
 def fits(page: Page, where: str) -> None:
@@ -262,14 +268,3 @@ def fits(page: Page, where: str) -> None:
     assert widest <= width, where
     edges = page.evaluate(f"[...document.querySelectorAll('{CHARTS}')].map(e => e.getBoundingClientRect().right)")
     assert edges == [] or max(edges) <= width, where
-
-
-def test_levers_survive_a_visit_to_the_other_page(page):
-    press(page, 5)
-    kept = card(page, "reform")
-    page.get_by_role("link", name="Evidence", exact=True).click()
-    expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
-    fits(page, "evidence")
-    page.get_by_role("link", name="Fund", exact=True).click()
-    drawn(page)
-    assert card(page, "reform") == kept

@@ -13,7 +13,8 @@ from forecaster.engine import project
 from forecaster.export import Scenario
 from forecaster.policy import Reform
 from forecaster.solvency import below_months, depletion, pay_as_you_go_rate
-from forecaster_dashboards import charts, figures, frames, service, words
+from forecaster_dashboards import charts, figures, frames, look, service, words
+from forecaster_dashboards.charts import parts
 from forecaster_dashboards.frames import Outcome, history_of
 from made_up_dashboard import made_up_reference
 
@@ -80,6 +81,12 @@ def specs(ref, today, reform):
     }
 
 
+@pytest.fixture(scope="module")
+def specs_of(ref, today, reform):
+    """Every chart without and with a reform."""
+    return {"today": specs(ref, today, today), "reform": specs(ref, today, reform)}
+
+
 KINDS = [
     *(
         "months",
@@ -99,17 +106,18 @@ KINDS = [
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_chart_is_valid_vega_lite(ref, today, reform, name):
-    spec = specs(ref, today, reform)[name]
-    assert alt.Chart.from_dict(spec, validate=True) is not None
-    broken = {**spec, "config": {"view": 3}}
+def test_every_chart_is_valid_vega_lite(specs_of, name):
+    assert alt.Chart.from_dict(specs_of["reform"][name], validate=True) is not None
+
+
+def test_a_chart_that_is_not_vega_lite_is_found(specs_of):
     with pytest.raises(ValidationError, match="not of type"):
-        alt.Chart.from_dict(broken, validate=True)
+        alt.Chart.from_dict({**specs_of["reform"]["bars"], "config": {"view": 3}}, validate=True)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_only_the_data_change_with_the_levers(ref, today, reform, name):
-    one, other = specs(ref, today, today)[name], specs(ref, today, reform)[name]
+def test_only_the_data_change_with_the_levers(specs_of, name):
+    one, other = (dict(specs_of[scenario][name]) for scenario in ("today", "reform"))
     assert one.pop("datasets") != other.pop("datasets")
     assert one == other
 
@@ -199,6 +207,30 @@ def test_payers_add_up_to_all_income(today, reform):
     assert set(frame.index) == set(words.payers())
 
 
+def contrast(one: str, other: str) -> float:
+    """Ratio of the luminances of two colours, as the Web Content Accessibility Guidelines 2.2 define it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_letters_and_marks_stand_out_in_the_light_and_in_the_dark():
+    """Level AA: 4.5 for letters, 3 for lines and dots. Black on white is 21."""
+    assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
+    letters, marks = (parts.INK, parts.GREY, parts.BLUE, parts.BAND, parts.ORANGE), (parts.PLUM, parts.HOLLOW)
+    for shown in (lambda colour: colour, parts.DARK.__getitem__):
+        paper = shown(parts.PAPER)
+        assert min(contrast(shown(colour), paper) for colour in letters) >= 4.5
+        assert min(contrast(shown(colour), paper) for colour in marks) >= 3.0
+    for theme in (look.LIGHT, look.DARK):
+        assert min(contrast(theme[name], theme["paper"]) for name in ("ink", "faint", "today", "reform")) >= 4.5
+
+
 def test_dark_theme_changes_colours_and_nothing_else(ref, today, reform):
     spec = specs(ref, today, reform)["months"]
     dark = charts.in_look(spec, True)
@@ -215,8 +247,8 @@ def test_waterfall_ends_where_its_parts_lead():
     assert [(row["low"], row["high"]) for row in rows] == [(0.0, 1.0), (1.0, 3.0), (3.0, 2.5), (0.0, 2.5)]
 
 
-def test_shares_of_the_spread_sum_to_one_and_outlay_has_its_part(reform):
-    shares = service.spread_shares(reform, 2035)
+def test_shares_of_the_spread_sum_to_one_and_outlay_has_its_part(ref):
+    shares = service.spread_shares(ref, 2035, REFORM)
     assert sum(shares.values()) == pytest.approx(1.0, abs=1e-9)
     assert set(shares) - {"rest"} <= set(figures.driver_names())
     assert shares["cost"] > 0.05

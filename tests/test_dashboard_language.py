@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from babel.numbers import format_decimal
 
 from forecaster_dashboards import language, words
 
@@ -70,6 +71,16 @@ def test_money_and_dates_are_the_readers_own(name, amount, unit, day):
         assert language.day(dt.date(2027, 1, 1)) == day
         assert language.number(-0.0001, 2) == "0.00"
         assert language.percent(0.0517, 2) == "5.17%"
+
+
+@pytest.mark.parametrize("name", list(language.LANGUAGES))
+def test_numbers_are_those_of_babel(name):
+    with language.speaking(name):
+        for value in (0.0, -0.4, 1234.5678, -98765.4321, 1e9, 0.005):
+            for digits in (0, 1, 3):
+                pattern = "#,##0" + ("." + "0" * digits if digits else "")
+                rounded = round(value, digits) + 0.0
+                assert language.number(value, digits) == format_decimal(rounded, format=pattern, locale=name)
 
 
 def test_money_of_other_currencies_and_ones():

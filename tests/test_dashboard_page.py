@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import html
 import json
 import os
 import re
@@ -32,8 +34,11 @@ from forecaster_dashboards import (
     fund_page,
     language,
     main,
+    protection_page,
+    references,
     saved,
     schemes_page,
+    server,
     service,
     solve_page,
     state,
@@ -52,25 +57,20 @@ START = dt.date(2027, 1, 1)
 @pytest.fixture(autouse=True)
 def _service_as_shipped(monkeypatch):
     """What the tests' script and the tests put in the fit's place is taken out again after each test."""
-    monkeypatch.setattr(service, "obtain", service.obtain)
-    monkeypatch.setattr(service, "served_pools", service.served_pools)
+    monkeypatch.setattr(references, "obtain", references.obtain)
+    monkeypatch.setattr(references, "served_pools", references.served_pools)
 
 
 @pytest.fixture
 def _no_reference_kept():
-    service.reference.clear()
+    references.reference.cache_clear()
     yield
-    service.reference.clear()
+    references.reference.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def ref():
     return made_up_reference()
-
-
-@pytest.fixture
-def app():
-    return opened()
 
 
 def opened(page: str = "fund", **address: str) -> AppTest:
@@ -83,11 +83,14 @@ def opened(page: str = "fund", **address: str) -> AppTest:
 
 
 def headlines(app: AppTest) -> dict[str, str]:
-    """Text of the two cards."""
-    found = {}
-    for name in words.scenarios().values():
-        (found[name],) = [m.value for m in app.markdown if m.value.startswith(f"**{name}**")]
-    return found
+    """Text of the two cards by scenario, ``today`` and ``reform``."""
+    (body,) = [e.proto.body for e in app.get("html") if "class='cards'" in e.proto.body]
+    return dict(re.findall(r"<div class='card (\w+)'><b>[^<]*</b>(.*?)</div>", body))
+
+
+def card(outcome: Outcome) -> str:
+    """What the card of that outcome holds."""
+    return "".join(f"<p>{html.escape(text)}</p>" for text in fund_page.headline(outcome))
 
 
 def command(app: AppTest) -> str:
@@ -96,6 +99,13 @@ def command(app: AppTest) -> str:
 
 def link(app: AppTest) -> str:
     return next(c.value for c in app.code if "?s=" in c.value).split("?s=", 1)[1]
+
+
+def sharing() -> AppTest:
+    """The fund's page with link and command shown."""
+    app = opened()
+    app.session_state["share"] = True
+    return app.run()
 
 
 def address(app: AppTest, name: str) -> str:
@@ -109,23 +119,29 @@ def outcome(ref, horizon: int, *settings: str) -> Outcome:
     return Outcome(Scenario("reform" if settings else "baseline", basis, policy, project(basis, policy)))
 
 
-def test_page_opens_at_todays_law_with_both_scenarios_equal(app, ref):
+def test_page_opens_at_todays_law_and_names_what_it_rests_on(ref):
+    app = sharing()
     assert not app.exception
     assert not app.error
-    expected = fund_page.headline(outcome(ref, 2035))
-    assert headlines(app) == {name: f"**{name}**\n\n{expected}" for name in words.scenarios().values()}
+    expected = card(outcome(ref, 2035))
+    assert headlines(app) == {"today": expected, "reform": expected}
     assert app.slider(key=GENERAL).value == 5.17
     assert app.slider(key=SUPPLEMENTARY).value == 2.11
     assert app.slider(key=SUPPLEMENTARY).disabled
     assert command(app) == "forecaster project tw_nhi_2g --horizon 2035 \\\n  --out my-forecast"
     assert "s" not in app.query_params
+    text = " ".join(c.value for c in app.caption)
+    assert ref.fit_hash[:12] in text
+    assert ref.scheme.content_hash[:12] in text
+    assert "everything in it is made up." in text
+    assert "TW-S01" in text
 
 
 def test_headline_says_the_engines_chances(ref):
     today = outcome(ref, 2035)
     below = (today.projection.closing / today.projection.outgo * 12 < 1)[:5].any(axis=0).mean()
     gone = (today.projection.closing < 0).any(axis=0).mean()
-    text = fund_page.headline(today)
+    text = " ".join(fund_page.headline(today))
     assert (
         f"In {round(100 * below)} of 100 simulated futures the reserve falls below one month of outlay by 2030" in text
     )
@@ -141,41 +157,38 @@ def test_meter_is_the_engines_chance_for_both_years(ref):
             assert f"width:{share}%;background:var(--{name})'></i></span><b>{share}%</b>" in shown
 
 
-def test_slider_moves_the_reform_and_only_the_reform(app, ref):
-    before = headlines(app)
+def test_slider_moves_the_reform_alone_the_address_follows_and_undo_goes_back(ref):
+    app, other = sharing(), opened()
+    first = headlines(app)
     app.slider(key=GENERAL).set_value(5.57).run()
-    after = headlines(app)
-    assert after["Today's law"] == before["Today's law"]
-    expected = fund_page.headline(outcome(ref, 2035, "general_premium_rate=0.0557@2027-01-01"))
-    assert after["Your reform"] == f"**Your reform**\n\n{expected}" != before["Your reform"]
+    second = headlines(app)
+    assert second["today"] == first["today"]
+    assert second["reform"] == card(outcome(ref, 2035, "general_premium_rate=0.0557@2027-01-01")) != first["reform"]
     assert app.slider(key=SUPPLEMENTARY).value == 2.27
     assert "--set general_premium_rate=0.0557@2027-01-01" in command(app)
-
-
-def test_the_address_holds_the_scenario_and_a_reload_loses_nothing(app):
-    app.slider(key=GENERAL).set_value(5.57).run()
-    app.selectbox(key="horizon").set_value(2045).run()
-    text = address(app, "s")
-    assert text == link(app)
-    again = opened(s=text)
-    assert headlines(again) == headlines(app)
-    assert again.slider(key=GENERAL).value == 5.57
-    assert [i.value for i in again.info] == ["The levers stand as the link has them."]
-
-
-def test_undo_goes_back_step_by_step(app):
-    first = headlines(app)
-    app.slider(key=GENERAL).set_value(5.4).run()
-    second = headlines(app)
+    assert address(app, "s") == link(app)
+    # Another session sees nothing of it.
+    other.run()
+    assert headlines(other) == first
+    assert other.slider(key=GENERAL).value == 5.17
     app.slider(key=GENERAL).set_value(5.8).run()
     app.button(key="undo").click().run()
     assert headlines(app) == second
+    app.selectbox(key="horizon").set_value(2045).run()
+    again = opened(s=address(app, "s"))
+    assert headlines(again) == headlines(app)
+    assert again.slider(key=GENERAL).value == 5.57
+    assert [i.value for i in again.info] == ["The levers stand as the link has them."]
+    app.button(key="undo").click().run()
     app.button(key="undo").click().run()
     assert headlines(app) == first
     assert app.slider(key=GENERAL).value == 5.17
+    assert "s" not in app.query_params
 
 
-def test_unlocked_supplementary_rate_stays_where_it_is_put(app):
+def test_untied_rate_stays_reset_goes_back_and_the_reform_has_a_start(ref):
+    app = sharing()
+    before = headlines(app)
     app.toggle(key="follows").set_value(False).run()
     app.slider(key=SUPPLEMENTARY).set_value(2.5).run()
     app.slider(key=GENERAL).set_value(5.3).run()
@@ -184,23 +197,14 @@ def test_unlocked_supplementary_rate_stays_where_it_is_put(app):
     app.toggle(key="follows").set_value(True).run()
     assert app.slider(key=SUPPLEMENTARY).value == 2.16
     assert "supplementary" not in command(app)
-
-
-def test_reset_goes_back_to_todays_law(app):
-    before = headlines(app)
-    app.slider(key=GENERAL).set_value(5.9).run()
     assert headlines(app) != before
     app.button(key="reset").click().run()
     assert headlines(app) == before
     assert "s" not in app.query_params
-
-
-def test_start_and_horizon(app, ref):
     app.slider(key=GENERAL).set_value(5.57).run()
     app.date_input(key="start").set_value(dt.date(2030, 7, 1)).run()
     app.selectbox(key="horizon").set_value(2045).run()
-    expected = fund_page.headline(outcome(ref, 2045, "general_premium_rate=0.0557@2030-07-01"))
-    assert expected in headlines(app)["Your reform"]
+    assert headlines(app)["reform"] == card(outcome(ref, 2045, "general_premium_rate=0.0557@2030-07-01"))
     app.date_input(key="start").set_value(dt.date(2050, 1, 1)).run()
     assert any("starts after the last year shown" in i.value for i in app.info)
 
@@ -255,23 +259,20 @@ def test_bad_link_says_what_was_dropped(ref):
     assert app.slider(key=GENERAL).value == 5.17
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "gASVKAAAAAAAAACMBXBvc2l4lIwGc3lz", "~" * 5000, "１~２"])
-def test_hostile_address_leaves_todays_law(text):
-    app = opened(s=text, c=text, pool=text, lang=text)
-    assert not app.exception
-    assert any("could not be read" in i.value for i in app.info)
+def test_hostile_address_leaves_todays_law():
+    texts = ("<script>alert(1)</script>", "gASVKAAAAAAAAACMBXBvc2l4lIwGc3lz", "１~２", "~" * 5000)
+    app = opened(c=texts[0], pool=texts[0], lang=texts[0])
     assert any("names a fund that is not shown here" in i.value for i in app.info)
-    assert app.slider(key=GENERAL).value == 5.17
-
-
-def test_two_sessions_do_not_see_each_others_levers(app):
-    other = opened()
-    before = headlines(other)
-    app.slider(key=GENERAL).set_value(5.9).run()
-    other.run()
-    assert headlines(other) == before
-    assert other.slider(key=GENERAL).value == 5.17
-    assert headlines(app) != before
+    for text in texts:
+        app.query_params["s"] = text
+        app.run()
+        assert not app.exception
+        assert any("could not be read" in i.value for i in app.info), text
+        assert app.slider(key=GENERAL).value == 5.17
+    for page in ("solve", "protection"):
+        app = opened(page, q=texts[0], p=texts[0])
+        assert not app.exception
+        assert f"Not taken from the link: “{texts[0]}”." in [i.value for i in app.info]
 
 
 @pytest.mark.parametrize("name", list(main.page_titles()))
@@ -297,15 +298,22 @@ def language_messages() -> list[str]:
         return [str(message.id) for message in read_po(stream) if message.id and message.string != message.id]
 
 
-@pytest.mark.parametrize("name", list(fund_page.tab_names()))
-def test_each_tab_opens_without_a_fault(app, name):
-    app.slider(key=GENERAL).set_value(5.4).run()
-    app.session_state["tab"] = fund_page.tab_names()[name]
-    app.run()
-    assert not app.exception
-    assert not app.error
-    opened_tabs = [tab.label for tab in app.tabs if len(tab.children)]
-    assert opened_tabs == [fund_page.tab_names()[name]]
+def test_each_chart_opens_without_a_fault(ref):
+    app = opened(s=link_of(ref, "general_premium_rate=0.054@2027-01-01"))
+    drawn = {}
+    for name in fund_page.chart_names():
+        app.session_state["chart"] = name
+        app.run()
+        assert not app.exception, name
+        assert not app.error, name
+        drawn[name] = [spec["title"]["text"] for spec in specs(app)] + [list(d.value.columns) for d in app.dataframe]
+    assert all(drawn.values())
+    assert len({str(shown) for shown in drawn.values()}) == len(drawn)
+
+
+def specs(app: AppTest) -> list[dict]:
+    """Specifications of the charts of a page."""
+    return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
 
 
 def view(ref, horizon: int, general: float) -> View:
@@ -374,14 +382,79 @@ def test_frontier_is_the_engines(ref):
     assert (np.diff(found.chance, axis=1) >= 0).all()
 
 
-def test_solved_value_is_put_on_the_lever():
-    app = opened("solve")
+def test_question_and_answer_stand_in_the_address():
+    """The question comes back from it, a piece that is none is named, and the answer is put on the lever."""
+    app = opened("solve", q="supplementary_premium_rate~2~2030~0.8")
+    shown = [app.selectbox(key=f"solve_{name}").value for name in ("lever", "months", "chance")]
+    assert shown == ["supplementary_premium_rate", 2.0, 0.8]
+    assert app.selectbox(key="solve_year.2027.2060").value == 2030
+    app = opened("solve", q="general_premium_rate~1~1830~0.9")
+    assert [i.value for i in app.info] == ["Not taken from the link: “1830”."]
     app.selectbox(key="solve_months").set_value(1.5).run()
     app.button(key="take_answer").click().run()
     text = address(app, "s")
     assert "~general_premium_rate:" in text
+    assert address(app, "q") == "general_premium_rate~1.5~2035~0.9"
     (said,) = [s.value for s in app.success]
     assert f"{100 * float(text.rsplit(':', 1)[1]):.2f}%" in said
+
+
+def test_terms_of_care_stand_in_the_address():
+    """Stack, year, group, its further layers and changed terms come back; what is none of them is named."""
+    app = opened("protection")
+    first = address(app, "p")
+    stack, year, largest, group, _covered = first.split("~")
+    layer = app.multiselect(key=f"covered.{stack}.{group}").options
+    name = app.multiselect(key=f"terms.{stack}").options
+    assert layer
+    assert name
+    known = protection_page.stacks()[stack]
+    term = protection_page._offered(known)[0]
+    low, high = (state.shown(known.law.parameters[term], bound) for bound in known.law.parameters[term].bounds)
+    wanted = f"{stack}~{year}~{largest}~{known.groups[0]}~~{term}:{round((low + high) / 2):g}"
+    again = opened("protection", p=f"{wanted}~{term}:{high + 1:g}~nothing:1")
+    assert not again.exception
+    assert not again.error
+    assert address(again, "p") == wanted
+    assert [i.value for i in again.info] == [state.dropped(f"{term}:{high + 1:g}"), state.dropped("nothing:1")]
+
+
+def answered(accept: str, content: bytes, *, compressed: bool = False) -> tuple[dict[str, str], bytes]:
+    """Headers and body of an answer that has passed the server's guard."""
+    sent = []
+
+    async def app(scope, receive, send):
+        packed = compressed and b"accept-encoding" in dict(scope["headers"])
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(content)).encode())]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": headers + [(b"content-encoding", b"gzip")] * packed,
+            }
+        )
+        await send({"type": "http.response.body", "body": content[:5], "more_body": True})
+        await send({"type": "http.response.body", "body": content[5:]})
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip")]
+    asyncio.run(server.Guarded(app)({"type": "http", "path": "/levers", "headers": headers}, None, send))
+    start, *bodies = sent
+    return {k.decode(): v.decode() for k, v in start["headers"]}, b"".join(body["body"] for body in bodies)
+
+
+def test_every_page_is_told_where_the_server_is_and_answers_carry_headers_of_safety():
+    page = b'<html><head><script type="module" src="./a.js"></script></head></html>'
+    headers, body = answered("text/html,*/*", page, compressed=True)
+    assert body == page.replace(b'<script type="module"', server.root_line() + b'<script type="module"')
+    assert headers["content-length"] == str(len(body))
+    assert b'BACKEND_BASE_URL:location.origin+"/"' in body
+    assert "'unsafe-eval'" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    # What is asked for compressed passes as it is.
+    assert answered("*/*", b"packed bytes", compressed=True)[1] == b"packed bytes"
 
 
 def test_shared_arrays_cannot_be_written(ref):
@@ -390,7 +463,8 @@ def test_shared_arrays_cannot_be_written(ref):
         result.closing[0] = 0.0
 
 
-def test_absurd_lever_is_refused_in_a_sentence_and_the_page_lives_on(app):
+def test_absurd_lever_is_refused_in_a_sentence_and_the_page_lives_on():
+    app = opened()
     app.session_state["lever.supplementary_threshold.rent"] = -5000.0
     app.run()
     assert not app.exception
@@ -398,15 +472,7 @@ def test_absurd_lever_is_refused_in_a_sentence_and_the_page_lives_on(app):
     assert "the page shows today's law" in said
     assert "lies outside TWD 0 to TWD 1,000,000" in said
     one, other = headlines(app).values()
-    assert one.split("\n\n", 1)[1] == other.split("\n\n", 1)[1]
-
-
-def test_captions_name_fit_law_assumptions_and_sources(app, ref):
-    text = " ".join(c.value for c in app.caption)
-    assert ref.fit_hash[:12] in text
-    assert ref.scheme.content_hash[:12] in text
-    assert "everything in it is made up." in text
-    assert "TW-S01" in text
+    assert one == other
 
 
 def test_laws_side_by_side_hold_each_files_values():
@@ -475,8 +541,8 @@ def test_public_mode_is_read_only(monkeypatch):
 
 
 def test_own_pools_are_named_when_the_dashboard_is_started():
-    assert service.own_pools(["--pool", "a", "--other", "1", "--pool=b"]) == ("a", "b")
-    assert service.own_pools([]) == ()
+    assert references.own_pools(["--pool", "a", "--other", "1", "--pool=b"]) == ("a", "b")
+    assert references.own_pools([]) == ()
 
 
 def test_a_folder_that_is_no_pool_is_refused_before_the_dashboard_starts(tmp_path):
@@ -553,9 +619,9 @@ def test_evidence_page_shows_what_the_data_taught():
 def test_no_fit_is_one_sentence():
     code = (
         "from forecaster.errors import ForecasterError\n"
-        "from forecaster_dashboards import main, service\n"
+        "from forecaster_dashboards import main, references\n"
         "def none(pool): raise ForecasterError('no whole fit')\n"
-        "service.obtain = none\n"
+        "references.obtain = none\n"
         "main.run()\n"
     )
     app = AppTest.from_string(code, default_timeout=60)
@@ -587,11 +653,10 @@ def test_shipped_script_shows_the_shipped_fit():
     from forecaster.fitted import load_fit
 
     fit = load_fit("tw_nhi")
-    app = AppTest.from_file(str(SCRIPT.parent.parent / "dashboards" / "app.py"), default_timeout=120).run()
+    app = AppTest.from_file(str(server.PAGE), default_timeout=120).run()
     assert not app.exception
     assert not app.error
     law = Policy(find_pool("tw_nhi").law)
-    basis = fit.basis(service.LAST_YEAR).until(2035)
-    expected = fund_page.headline(Outcome(Scenario("baseline", basis, law, project(basis, law))))
-    assert expected in headlines(app)["Today's law"]
+    basis = fit.basis(references.LAST_YEAR).until(2035)
+    assert headlines(app)["today"] == card(Outcome(Scenario("baseline", basis, law, project(basis, law))))
     assert fit.manifest["hash"][:12] in " ".join(c.value for c in app.caption)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from forecaster.policy import Change, Policy, Reform
 from forecaster.schemes import load_scheme
-from forecaster_dashboards import language, service, state, words
+from forecaster_dashboards import language, references, state, words
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY, Levers
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
-PRESETS = service.presets_of(LAW.scheme, 2026)
+PRESETS = references.presets_of(LAW.scheme, 2026)
 NAMES = state.lever_names(LAW.scheme, tuple(preset.reform for preset in PRESETS))
 FIT = "0123456789ab" + "c" * 52
 HORIZONS, YEARS = (2035, 2045, 2060), (2026, 2060)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from forecaster_dashboards import charts, figures, language, service
 from forecaster_dashboards.language import _, number
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import View, draw, fragment, table, view_of
 
 

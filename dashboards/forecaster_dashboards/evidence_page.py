@@ -14,7 +14,7 @@ from forecaster.schemes import Scheme
 from forecaster.scores import MODEL
 from forecaster_dashboards import language, levers, service, words
 from forecaster_dashboards.language import _, number, percent, said
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import table
 
 
@@ -78,8 +78,10 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
             _("label"): said(parameter.label),
             _("article"): said(parameter.article),
             _("from"): value.start.isoformat(),
-            _("value"): value.value if isinstance(value.value, str) else f"{value.value:.10g}",
-            _("unit"): parameter.unit,
+            _("value"): words.choices().get(value.value, value.value)
+            if isinstance(value.value, str)
+            else f"{value.value:.10g}",
+            _("unit"): words.data_unit(parameter.unit),
             _("status"): levers.statuses().get(value.status, value.status),
             _("source"): value.source,
             _("note"): value.note,
@@ -102,7 +104,7 @@ def verdict_frame(manifest: Mapping[str, Any]) -> pd.DataFrame:
     }
     rows = []
     for name, block in manifest.get("blocks", {}).items():
-        row: dict[str, object] = {_("block"): name}
+        row: dict[str, object] = {_("block"): words.named(words.blocks(), name)}
         for key, (column, digits) in columns.items():
             found = block.get(key)
             row[column] = _verdict_cell(found, digits)
@@ -248,13 +250,16 @@ def learnt_frame(learnt: pd.DataFrame) -> pd.DataFrame:
         "learnt": _("learnt"),
         "why": _("why this prior"),
     }
-    return ordered.assign(**cells, learnt=share)[list(named)].rename(columns=named)
+    blocks = ordered["block"].map(lambda name: words.named(words.blocks(), str(name)))
+    return ordered.assign(**cells, learnt=share, block=blocks)[list(named)].rename(columns=named)
 
 
 def check_frame(checks: pd.DataFrame) -> pd.DataFrame:
     """Futures under the priors alone and with the data, beside the past."""
     named = check_columns()
-    return checks.rename(columns=named)[list(named.values())]
+    known = words.checked() | record_lines()
+    told = {name: checks[name].map(lambda text: words.named(known, str(text))) for name in ("quantity", "line", "unit")}
+    return checks.assign(**told).rename(columns=named)[list(named.values())]
 
 
 def check_columns() -> dict[str, str]:
@@ -311,7 +316,11 @@ def _past(ref: Reference) -> None:
     columns = ["line", "year", "kind", "q2.5", "q50", "q97.5", "unit", "source"]
     past = ref.history[columns].sort_values(["line", "year"])
     kinds = words.series()
-    past = past.assign(line=past["line"].map(record_lines()), kind=past["kind"].map(lambda kind: kinds.get(kind, kind)))
+    past = past.assign(
+        line=past["line"].map(record_lines()),
+        kind=past["kind"].map(lambda kind: kinds.get(kind, kind)),
+        unit=past["unit"].map(words.data_unit),
+    )
     named = {
         "line": _("line"), "year": _("Year"), "kind": _("kind"), "q2.5": _("2.5% are below"), "q50": _("median"),
         "q97.5": _("97.5% are below"), "unit": _("unit"), "source": _("source"),
@@ -324,7 +333,22 @@ def _past(ref: Reference) -> None:
         return
     st.subheader(_("Where the sources contradict their own accounts"), anchor=False)
     st.caption(_("These breaks are declared in the data and reported, not smoothed away."))
-    table(breaks.drop(columns=[c for c in ("file", "line") if c in breaks.columns]), digits=3)
+    table(break_frame(breaks), digits=3)
+
+
+def break_frame(breaks: pd.DataFrame) -> pd.DataFrame:
+    """Declared breaks of the accounts in the reader's words."""
+    named = {
+        "identity": _("what does not add up"), "period": _("Year"), "size": _("by how much"), "unit": _("unit"),
+        "reason": _("reason"), "source": _("source"),
+    }  # fmt: skip
+    known = words.checked()
+    told = {
+        "identity": breaks["identity"].map(lambda name: words.named(known, str(name))),
+        "unit": breaks["unit"].map(words.data_unit),
+        "reason": breaks["reason"].map(said),
+    }
+    return breaks.assign(**told)[list(named)].rename(columns=named)
 
 
 def _sources(ref: Reference) -> None:

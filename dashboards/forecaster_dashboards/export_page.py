@@ -22,7 +22,7 @@ from forecaster.manifest import run_manifest
 from forecaster.policy import Policy, Reform
 from forecaster_dashboards import charts, figures, fund_page, language
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import View, fragment, view_of
 
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -138,7 +138,4 @@ def _scenario(view: View) -> None:
         st.markdown(_("A reform file: the command line reads it with --reform, and others can cite it."))
         text = reform_file(view.ref.law, view.reform, view.ref.fit_hash)
         _download(_("Reform (TOML)"), text.encode, f"{view.ref.scheme.id}-reform.toml", "application/toml", "reform")
-    st.markdown(f"**{_('Link to this scenario')}**")
-    st.code(fund_page.link(view), language=None, wrap_lines=True)
-    st.markdown(f"**{_('The same figures from the command line')}**")
-    st.code(fund_page.command(view), language=None)
+    fund_page.share(view)

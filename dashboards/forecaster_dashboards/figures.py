@@ -38,9 +38,7 @@ def show(view: View, name: str) -> None:
         st.info(_("There is nothing to draw here: move a lever first, or choose a fund whose model knows its people."))
         return
     spec, text, note = figure.made(view)
-    draw(spec, text)
-    if note:
-        st.caption(note)
+    draw(spec, text, note)
 
 
 def _fan(line: str) -> Figure:
@@ -193,7 +191,7 @@ def driver_names() -> dict[str, str]:
 
 def _spread(view: View) -> Drawn:
     year = view.levers.horizon
-    shares = service.spread_shares(view.outcome, year)
+    shares = service.spread_shares(view.ref, year, view.reform)
     ordered = sorted(shares.items(), key=lambda item: (item[0] == "rest", -item[1]))
     names = driver_names()
     rows = [{"name": names.get(name, name), "value": 100 * share} for name, share in ordered]

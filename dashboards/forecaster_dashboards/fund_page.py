@@ -5,44 +5,47 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
 
-from forecaster_dashboards import charts, figures, frames, language, levers, service, state, words
+from forecaster.policy import Reform
+from forecaster_dashboards import address, charts, figures, frames, language, levers, references, service, state, words
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import View, fragment, table, view_of
 
 NEAR_YEARS = 5
+CHART = "chart"
 
 
 def show(ref: Reference) -> None:
     """Draw the page."""
     _body(ref)
+    _background(ref)
 
 
 @fragment
 def _body(ref: Reference) -> None:
-    """Everything that a lever changes; one rerun of this is one move of a lever."""
+    """Everything that a lever changes; one rerun of this is one move of a lever.
+
+    Every element is sent and drawn anew at each move, so there are few: what a lever does not change stands outside.
+    """
     with st.container(key="body"):
         left, right = st.columns([1, 2.4], gap="medium")
-        with right:
-            said, cards, fans, more = st.container(), st.container(), st.container(), st.container()
         # The state of the levers is known before they are drawn, so the charts go first: they are on their way to the
         # browser while the rest is still being made.
-        with said:
-            view = view_of(ref)
-        with fans:
-            figures.show(view, "reserve_months")
-        with cards:
-            _headline(view)
-        with more:
-            _tabs(view)
+        with right:
+            # A place of its own, so that a sentence that comes or goes does not move the chart to another place.
+            with st.container():
+                view = view_of(ref)
+            st.html(meter(view) + cards(view))
+            _chosen(view)
+            _share(view)
         with left, st.container(key="panel"):
             _panel(view)
-    _provenance(view)
 
 
 def _panel(view: View) -> None:
@@ -51,32 +54,25 @@ def _panel(view: View) -> None:
     st.toggle(_("Show the whole past"), key=levers.LONG_PAST, persist_state="session")
     levers.buttons(view.ref)
     others = [c for c in view.reform.changes if c.name not in {state.GENERAL, state.SUPPLEMENTARY}]
-    if others:
-        st.caption(
-            _("Also in your reform:") + "\n" + "\n".join(f"- {levers.change_words(view.ref, c)}" for c in others)
-        )
-    st.caption(_("More levers, known plans and comparisons stand on the page “Levers”."))
-
-
-def _headline(view: View) -> None:
-    st.html(meter(view))
-    for column, (name, outcome) in zip(st.columns(2), (("today", view.today), ("reform", view.outcome)), strict=True):
-        with column.container(border=True, key=f"card_{name}"):
-            st.markdown(f"**{words.scenarios()[name]}**\n\n{headline(outcome)}")
+    lines = (
+        [_("Also in your reform:"), *(f"- {levers.change_words(view.ref, c)}" for c in others), ""] if others else []
+    )
+    st.caption("\n".join([*lines, _("More levers, known plans and comparisons stand on the page “Levers”.")]))
 
 
 def meter(view: View) -> str:
     """Chance that the reserve stays above the law's floor until two years, for both scenarios, as a small table."""
-    years = [year for year in service.METER_YEARS if year <= view.ref.basis.years[-1]] or [view.levers.horizon]
-    far = years[-1]
-    both = (("today", service.baseline(view.ref, far)), ("reform", service.reformed(view.ref, far, view.reform)))
+    last = view.levers.horizon
+    both = {
+        name: service.meter(view.ref, reform, last) for name, reform in (("today", Reform()), ("reform", view.reform))
+    }
     floor = words.months(view.today.scenario.floor_months)
-    head = "".join(f"<th scope='col'>{html.escape(_('until {year}', year=year))}</th>" for year in years)
+    head = "".join(f"<th scope='col'>{html.escape(_('until {year}', year=year))}</th>" for year in both["today"])
     rows = ""
-    for name, outcome in both:
+    for name, chances in both.items():
         cells = ""
-        for year in years:
-            share = round(100 * frames.stays_above(outcome, year))
+        for chance in chances.values():
+            share = round(100 * chance)
             bar = f"<span class='bar'><i style='width:{share}%;background:var(--{name})'></i></span>"
             cells += f"<td>{bar}<b>{share}%</b></td>"
         rows += f"<tr><th scope='row'>{html.escape(words.scenarios()[name])}</th>{cells}</tr>"
@@ -84,8 +80,17 @@ def meter(view: View) -> str:
     return f"<table class='meter'><caption>{title}</caption><tr><td></td>{head}</tr>{rows}</table>"
 
 
-def headline(outcome: Outcome) -> str:
-    """The few figures that matter, as sentences in frequencies."""
+def cards(view: View) -> str:
+    """The headline figures of both scenarios side by side."""
+    shown = ""
+    for name, outcome in (("today", view.today), ("reform", view.outcome)):
+        paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in headline(outcome))
+        shown += f"<div class='card {name}'><b>{html.escape(words.scenarios()[name])}</b>{paragraphs}</div>"
+    return f"<div class='cards'>{shown}</div>"
+
+
+def headline(outcome: Outcome) -> tuple[str, str]:
+    """The few figures that matter, as two sentences: how likely, and how much and when."""
     years, draws, floor = outcome.years, outcome.basis.n_draws, outcome.scenario.floor_months
     last = int(years[-1])
     near = min(int(years[0]) + NEAR_YEARS - 1, last)
@@ -93,17 +98,18 @@ def headline(outcome: Outcome) -> str:
     soon = float(below.by_year[near - int(years[0])])
     months, amount = (float(outcome.median(line)[-1]) for line in ("reserve_months", "reserve"))
     end = _(".")
-    return (
-        f"{words.below_sentence(soon, draws, floor, near)}{_('; ')}"
-        f"{words.depleted_sentence(float(gone.by_year[-1]), draws, last)}{end}\n\n"
-        f"{words.median_sentence(months, amount, last, outcome.policy.scheme.money)}{_('; ')}"
-        f"{words.first_year_sentence(gone.quantile(0.5), last)}{end}"
+    risk = words.below_sentence(soon, draws, floor, near), words.depleted_sentence(float(gone.by_year[-1]), draws, last)
+    middle = (
+        words.median_sentence(months, amount, last, outcome.policy.scheme.money),
+        words.first_year_sentence(gone.quantile(0.5), last),
     )
+    return tuple(_("; ").join(parts) + end for parts in (risk, middle))  # type: ignore[return-value]
 
 
-def tab_names() -> dict[str, str]:
-    """Tabs of the page."""
+def chart_names() -> dict[str, str]:
+    """What the page shows under the headline, one at a time: charts of the accounts, risk, tables."""
     return {
+        "reserve_months": _("Reserve in months"),
         "reserve": _("Reserve"),
         "balance": _("Balance"),
         "total_income": _("Income"),
@@ -115,17 +121,19 @@ def tab_names() -> dict[str, str]:
     }
 
 
-def _tabs(view: View) -> None:
+def _chosen(view: View) -> None:
     parts: dict[str, Callable[[View], None]] = {"risk": _risk, "difference": _difference, "table": _tables}
-    names = tab_names()
-    opened = st.tabs(list(names.values()), key="tab", on_change="rerun")
-    for tab, name in zip(opened, names, strict=True):
-        if tab.open:
-            with tab:
-                if name in parts:
-                    parts[name](view)
-                else:
-                    figures.show(view, name)
+    names = chart_names()
+    # One element in place of a tab for each: tabs are drawn anew at every move, open or not.
+    st.session_state.setdefault(CHART, "reserve_months")
+    name = st.segmented_control(
+        _("Chart"), list(names), key=CHART, required=True, format_func=lambda n: names[n],
+        label_visibility="collapsed", wrap=True, persist_state="session",
+    )  # fmt: skip
+    if name in parts:
+        parts[name](view)
+    else:
+        figures.show(view, name or "reserve_months")
 
 
 def _risk(view: View) -> None:
@@ -181,25 +189,35 @@ def command(view: View) -> str:
 
 def link(view: View) -> str:
     """Address that restores the levers, in the language of whoever opens it."""
-    token = state.to_link(view.ref.law, view.levers, view.ref.fit_hash)
     base = re.sub(r"[a-z]*$", "", (st.context.url or "").split("?", 1)[0].split("#", 1)[0])
-    pool = "" if view.ref.pool == service.POOL else f"&{levers.POOL}={view.ref.pool}"
-    return f"{base}?{levers.LINK}={token}{pool}"
+    parts = {address.LINK: state.to_link(view.ref.law, view.levers, view.ref.fit_hash)}
+    parts |= {name: address.held(name) for name in address.SCENARIO[1:]}
+    parts[address.POOL] = "" if view.ref.pool == references.POOL else view.ref.pool
+    return f"{base}?" + "&".join(f"{name}={quote(text, safe='~:@!,')}" for name, text in parts.items() if text)
 
 
-def _provenance(view: View) -> None:
-    """Where everything on the page comes from, the link to it, and the command that repeats it."""
-    ref, basis = view.ref, view.today.basis
-    st.divider()
-    left, right = st.columns(2)
-    with left:
-        st.markdown(f"**{_('Link to this scenario')}**")
-        st.code(link(view), language=None, wrap_lines=True)
-    with right:
-        st.markdown(f"**{_('The same figures from the command line')}**")
-        st.code(command(view), language=None)
+def _share(view: View) -> None:
+    """Link and command that repeat what the page shows; made when they are asked for."""
+    with st.expander(
+        _("Share and repeat: link and command line"), key="share", on_change="rerun", icon=":material/link:"
+    ) as opened:
+        if opened.open:
+            share(view)
+
+
+def share(view: View) -> None:
+    """Link to the scenario, and the command line that gives the same figures."""
+    st.markdown(f"**{_('Link to this scenario')}**")
+    st.code(link(view), language=None, wrap_lines=True)
+    st.markdown(f"**{_('The same figures from the command line')}**")
+    st.code(command(view), language=None)
+
+
+def _background(ref: Reference) -> None:
+    """What stands behind every figure of the page, whatever the levers say."""
     sources = sorted({name for text in ref.history["source"].dropna() for name in str(text).split("+")} - {"fit"})
-    assumptions = " ".join(f"{language.said(text).rstrip('.。')}{_('.')}" for text in basis.assumptions)
+    assumptions = " ".join(f"{language.said(text).rstrip('.。')}{_('.')}" for text in ref.basis.assumptions)
+    st.divider()
     st.caption(f"{_('Assumed, not learnt from figures')}{_(': ')}{assumptions}")
     st.caption(
         _(

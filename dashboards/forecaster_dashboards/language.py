@@ -21,7 +21,7 @@ from babel import Locale
 from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import format_decimal, get_currency_name
+from babel.numbers import get_currency_name
 
 ENGLISH = "en"
 # Each language under its own name, in the order of the switch.
@@ -127,8 +127,8 @@ def _articles(text: str) -> str:
 # ---- numbers
 def number(value: float, digits: int = 0) -> str:
     """A number with the reader's separators; never a minus zero."""
-    pattern = "#,##0" + ("." + "0" * digits if digits else "")
-    return format_decimal(round(value, digits) + 0.0, format=pattern, locale=current())
+    # What Babel's format_decimal gives in these three languages, a hundred times faster; a test holds them together.
+    return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -181,13 +181,17 @@ def money(value: float, unit: str, digits: int = 0) -> str:
     return f"{shown}{money_unit(unit)}"
 
 
+def ten_thousand() -> str:
+    """The unit in which Chinese counts large numbers."""
+    return "萬" if current() == "zh_TW" else "万"
+
+
 def currency_amount(value: float, currency: str) -> str:
     """An amount in ones of a currency, as a lever's law has it: ``TWD 20,000``, ``20,000元``, ``5,000萬元``."""
     if current() == ENGLISH:
         return f"{currency} {number(value)}"
-    ten_thousand = "萬" if current() == "zh_TW" else "万"
     whole = value >= 1e6 and value % 1e4 == 0
-    shown = f"{number(value / 1e4)}{ten_thousand}" if whole else number(value)
+    shown = f"{number(value / 1e4)}{ten_thousand()}" if whole else number(value)
     return f"{shown}{money_unit(currency)}"
 
 

@@ -10,15 +10,14 @@ import streamlit as st
 
 from forecaster.parameters import Parameter
 from forecaster.policy import Change, Reform
-from forecaster_dashboards import language, state, words
+from forecaster_dashboards import address, language, state, words
+from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Preset, Reference
+from forecaster_dashboards.references import Preset, Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY, Levers
 
 START, HORIZON, FOLLOWS, LONG_PAST = "start", "horizon", "follows", "long_past"
 DAYS, LATER, HISTORY, NOTES, READY, KEPT = "days", "later", "history", "link_notes", "levers_ready", "kept"
-# Parameters of the address: levers, scenarios kept to compare, pool, language.
-LINK, COMPARED, POOL, LANGUAGE = "s", "c", "pool", "lang"
 MOST_KEPT, MOST_STEPS_BACK = 3, 50
 
 
@@ -35,6 +34,11 @@ def default_start(ref: Reference) -> dt.date:
 def unmoved(ref: Reference) -> Levers:
     """Today's law at the first day and horizon that a page opens with."""
     return state.todays_law(ref.law, ref.levers, default_start(ref), ref.horizons[0])
+
+
+@kept(16)
+def _unmoved_token(ref: Reference) -> str:
+    return state.to_link(ref.law, unmoved(ref), ref.fit_hash)
 
 
 def put(ref: Reference, levers: Levers) -> None:
@@ -81,7 +85,7 @@ def read(ref: Reference, text: str) -> tuple[Levers, list[str]]:
 
 def prepare(ref: Reference) -> None:
     """Put the levers where the address or the law has them: once in a session, and for every other address or pool."""
-    link = st.query_params.get(LINK, "")
+    link = st.query_params.get(address.LINK, "")
     known = st.session_state.get(READY)
     if known == (ref.pool, link) or (known is not None and known[0] == ref.pool and not link):
         return
@@ -100,7 +104,7 @@ def prepare(ref: Reference) -> None:
 def _keep_compared(ref: Reference) -> None:
     """Scenarios that the address keeps for comparison; one that cannot be read is left out."""
     found = []
-    for text in st.query_params.get(COMPARED, "").split("!")[:MOST_KEPT]:
+    for text in st.query_params.get(address.COMPARED, "").split("!")[:MOST_KEPT]:
         levers, _notes = read(ref, text) if text else (unmoved(ref), [])
         if state.reform_of(ref.law, levers).changes:
             found.append(state.to_link(ref.law, levers, ref.fit_hash))
@@ -114,16 +118,16 @@ def remember(ref: Reference, levers: Levers) -> None:
     if history[-1] != token:
         history.append(token)
         del history[:-MOST_STEPS_BACK]
-    plain = token == state.to_link(ref.law, unmoved(ref), ref.fit_hash)
+    plain = token == _unmoved_token(ref)
     st.session_state[READY] = (ref.pool, "" if plain else token)
-    wanted = {LINK: "" if plain else token, COMPARED: "!".join(st.session_state[KEPT])}
-    for name, value in wanted.items():
-        if st.query_params.get(name, "") == value:
-            continue
-        if value:
-            st.query_params[name] = value
-        else:
-            del st.query_params[name]
+    address.hold(address.LINK, "" if plain else token)
+    address.hold(address.COMPARED, "!".join(st.session_state[KEPT]))
+
+
+def put_back() -> None:
+    """The scenario into the address again, which forgets it when the reader goes to another page."""
+    address.hold(address.LINK, st.session_state[READY][1])
+    address.hold(address.COMPARED, "!".join(st.session_state[KEPT]))
 
 
 def _undo(ref: Reference) -> None:
@@ -161,24 +165,24 @@ def _start_moved(ref: Reference, before: dt.date) -> None:
 
 def buttons(ref: Reference) -> None:
     """Undo and reset."""
-    left, right = st.columns(2)
-    left.button(
+    row = st.container(horizontal=True)
+    row.button(
         _("Undo"), key="undo", on_click=_undo, args=(ref,), width="stretch", icon=":material/undo:",
         disabled=len(st.session_state[HISTORY]) < 2,
     )  # fmt: skip
-    right.button(_("Today's law"), key="reset", on_click=_reset, args=(ref,), width="stretch")
+    row.button(_("Today's law"), key="reset", on_click=_reset, args=(ref,), width="stretch")
 
 
 def span(ref: Reference) -> None:
     """First day of the reform and last year shown."""
-    left, right = st.columns(2)
+    row = st.container(horizontal=True)
     earliest, latest = dt.date(ref.first_year, 1, 1), dt.date(ref.last_start_year, 12, 31)
-    left.date_input(
+    row.date_input(
         _("The reform starts on"), min_value=earliest, max_value=latest,
         format=language.date_pattern(), key=START, on_change=_start_moved, args=(ref, st.session_state[START]),
         persist_state="session",
     )  # fmt: skip
-    right.selectbox(_("Show until"), ref.horizons, key=HORIZON, persist_state="session")
+    row.selectbox(_("Show until"), ref.horizons, key=HORIZON, persist_state="session")
 
 
 def chief(ref: Reference) -> None:

@@ -17,13 +17,14 @@ from forecaster_dashboards import (
     frames,
     language,
     levers,
+    references,
     saved,
     service,
     state,
     words,
 )
 from forecaster_dashboards.language import _, number
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY
 from forecaster_dashboards.view import View, draw, fragment, table, view_of
 
@@ -287,7 +288,7 @@ def _saved(view: View) -> None:
         try:
             with st.spinner(_("Saving ...")):
                 both = (view.today.scenario, view.outcome.scenario)
-                pool = service.served_pools()[ref.pool]
+                pool = references.served_pools()[ref.pool]
                 run = saved.save(held, pool, both, export_page.manifest(view), name, f"dashboard: {name}")
         except ForecasterError as error:
             st.error(_("It could not be saved; nothing was changed."))

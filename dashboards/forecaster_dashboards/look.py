@@ -13,9 +13,16 @@ ICON = (
 )
 
 _STYLE = """<style>
-:root {{--paper: {paper}; --ink: {ink}; --soft: {soft}; --today: {today}; --reform: {reform};}}
+:root {{--paper: {paper}; --ink: {ink}; --soft: {soft}; --faint: {faint}; --today: {today}; --reform: {reform};}}
+.below {{position: relative;}}
+.note {{margin: 0; font-size: 0.875rem; line-height: 1.45; color: var(--faint);}}
+.cards {{display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 0.8rem; margin-top: 0.7rem;}}
+.card {{border: 1px solid var(--soft); border-top: 3px solid var(--reform); border-radius: 0.4rem;
+  padding: 0.6rem 0.9rem; color: var(--ink); font-size: 0.95rem;}}
+.card.today {{border-top-color: var(--today);}}
+.card p {{margin: 0.4rem 0 0;}}
 .unseen {{position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;}}
-[data-testid="stElementContainer"]:has(.unseen), [data-testid="stElementContainer"]:has(style:only-child)
+[data-testid="stElementContainer"]:has(.unseen:only-child), [data-testid="stElementContainer"]:has(style:only-child)
   {{position: absolute; width: 1px; height: 1px; overflow: hidden;}}
 .block-container {{padding-top: 3.5rem; padding-bottom: 2rem; max-width: 1400px;}}
 .law-mark {{color: var(--today);}}
@@ -41,13 +48,32 @@ _STYLE = """<style>
   [data-testid="stLayoutWrapper"]:has(> .st-key-panel) {{position: sticky; top: 4.2rem;}}
 }}
 @media print {{
-  header, .st-key-panel, [data-testid="stToolbar"], .stDownloadButton, .stButton {{display: none !important;}}
+  /* Colours carry the two scenarios, and a dark page stays dark, or its light letters would vanish. */
+  * {{print-color-adjust: exact; -webkit-print-color-adjust: exact;}}
+  header, .st-key-panel, [data-testid="stColumn"]:has(> div .st-key-panel), [data-testid="stToolbar"],
+  [data-testid="stExpander"], [data-testid="stButtonGroup"], .stDownloadButton, .stButton {{display: none !important;}}
+  [data-testid="stApp"], [data-testid="stAppViewContainer"], [data-testid="stMain"]
+    {{position: static !important; height: auto !important; overflow: visible !important;}}
   .block-container {{padding: 0; max-width: none;}}
-  [data-testid="stVegaLiteChart"] {{break-inside: avoid;}}
+  [data-testid="stVegaLiteChart"], .card, .meter {{break-inside: avoid;}}
 }}
 </style>"""
-_LIGHT = {"paper": "#ffffff", "ink": "#31333f", "soft": "#e6e8ee", "today": "#b4470b", "reform": "#1c5fa8"}
-_DARK = {"paper": "#12161d", "ink": "#e8eaf0", "soft": "#2c3340", "today": "#f2a25c", "reform": "#7fb6f2"}
+LIGHT = {
+    "paper": "#ffffff",
+    "ink": "#31333f",
+    "soft": "#e6e8ee",
+    "faint": "#5d6270",
+    "today": "#b4470b",
+    "reform": "#1c5fa8",
+}
+DARK = {
+    "paper": "#12161d",
+    "ink": "#e8eaf0",
+    "soft": "#2c3340",
+    "faint": "#a9afbd",
+    "today": "#f2a25c",
+    "reform": "#7fb6f2",
+}
 
 
 def dress(spoken: str) -> None:
@@ -55,7 +81,7 @@ def dress(spoken: str) -> None:
 
     The script is one fixed line with a tag from a fixed list; nothing that a reader has written enters it.
     """
-    colours = _DARK if st.context.theme.type == "dark" else _LIGHT
+    colours = DARK if st.context.theme.type == "dark" else LIGHT
     st.html(_STYLE.format(**colours))
     tag = language.TAGS[spoken]
     st.html(f"<script>document.documentElement.lang = '{tag}';</script>", unsafe_allow_javascript=True)

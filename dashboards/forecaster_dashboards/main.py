@@ -8,9 +8,9 @@ from importlib import import_module
 import streamlit as st
 
 from forecaster.errors import ForecasterError
-from forecaster_dashboards import access, language, levers, logs, look, service, view, words
+from forecaster_dashboards import access, address, language, levers, logs, look, references, view, words
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 
 POOL = "pool_chosen"
 
@@ -47,32 +47,32 @@ def run(opened: str = "fund") -> None:
 
 def choose_language() -> None:
     """The language of the address, else the one of this session, else the browser's."""
-    asked = st.query_params.get(levers.LANGUAGE)
+    asked = st.query_params.get(address.LANGUAGE)
     if asked in language.LANGUAGES and st.session_state.get("language_asked") != asked:
         st.session_state[view.LANGUAGE] = asked
         st.session_state["language_asked"] = asked
     if st.session_state.get(view.LANGUAGE) not in language.LANGUAGES:
         st.session_state[view.LANGUAGE] = language.preferred(st.context.locale)
     language.speak(st.session_state[view.LANGUAGE])
+    address.hold(address.LANGUAGE, st.session_state.get("language_asked", ""))
 
 
 def _language_chosen() -> None:
     chosen = st.session_state[view.LANGUAGE]
     st.session_state["language_asked"] = chosen
-    st.query_params[levers.LANGUAGE] = chosen
+    address.hold(address.LANGUAGE, chosen)
     # Sentences about a link were said in the other language.
     st.session_state[levers.NOTES] = []
 
 
 def _pool_chosen() -> None:
-    for name in (levers.LINK, levers.COMPARED):
-        if name in st.query_params:
-            del st.query_params[name]
+    address.forget()
+    _hold_pool()
+
+
+def _hold_pool() -> None:
     chosen = st.session_state[POOL]
-    if chosen == service.POOL:
-        st.query_params.pop(levers.POOL, None)
-    else:
-        st.query_params[levers.POOL] = chosen
+    address.hold(address.POOL, "" if chosen == references.POOL else chosen)
 
 
 def _page(name: str, title: str) -> Callable[[], None]:
@@ -81,7 +81,7 @@ def _page(name: str, title: str) -> Callable[[], None]:
         pool = st.session_state[POOL]
         try:
             with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
-                ref = service.reference(pool)
+                ref = references.reference(pool)
         except (ForecasterError, ImportError) as error:
             st.error(
                 _("There is no fit of this fund that could be shown. Make one with: forecaster fit {pool}", pool=pool)
@@ -90,6 +90,8 @@ def _page(name: str, title: str) -> Callable[[], None]:
             return
         _about(ref)
         levers.prepare(ref)
+        levers.put_back()
+        address.meet()
         logs.opened(name, pool, language.current(), access.role())
         import_module(f"forecaster_dashboards.{name}_page").show(ref)
         view.source_note(ref)
@@ -100,10 +102,10 @@ def _page(name: str, title: str) -> Callable[[], None]:
 
 def _header(title: str) -> None:
     """Title of the page, and the switches of pool and language."""
-    pools = service.served_pools()
-    asked = st.query_params.get(levers.POOL, service.POOL)
+    pools = references.served_pools()
+    asked = st.query_params.get(address.POOL, references.POOL)
     if st.session_state.get(POOL) not in pools:
-        st.session_state[POOL] = asked if asked in pools else service.POOL
+        st.session_state[POOL] = asked if asked in pools else references.POOL
     with st.container(key="header", horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(title, width="content", anchor=False)
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
@@ -120,6 +122,7 @@ def _header(title: str) -> None:
             access.account()
     if asked not in pools:
         st.info(_("The address names a fund that is not shown here, so this is another one."))
+    _hold_pool()
 
 
 def _about(ref: Reference) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import streamlit as st
 
 from forecaster.errors import ForecasterError
+from forecaster.policy import Reform
 from forecaster.who_pays import GROUPS
 from forecaster_dashboards import charts, figures, frames, language, service, words
 from forecaster_dashboards.language import _, number, said
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.solve_page import payer_table
 from forecaster_dashboards.view import View, draw, fragment, table, view_of
 
@@ -30,7 +31,7 @@ def _body(ref: Reference) -> None:
     year = st.selectbox(_("Year"), years, index=years.index(begin), key=f"payer_year.{begin}.{last}", width=200)
     figures.show(view, "payers")
     _tables(view, year, begin)
-    if service.incidence(ref) is None:
+    if service.incidence(ref.pool) is None:
         return
     left, right = st.columns(2, gap="large")
     with left:
@@ -73,7 +74,7 @@ def _incomes(view: View, year: int) -> None:
     """Own payments of five groups of income, and how progressive they are."""
     st.markdown(f"**{_('Five groups of income in {year}, from the lowest', year=year)}**")
     try:
-        both = [service.incomes(view.ref, outcome, year) for outcome in (view.today, view.outcome)]
+        both = [service.incomes(view.ref, view.levers.horizon, reform, year) for reform in (Reform(), view.reform)]
     except ForecasterError:
         st.caption(_("This law has no table of insured amounts, so payments cannot be told by income."))
         return

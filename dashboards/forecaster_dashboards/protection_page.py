@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +18,10 @@ from forecaster.household import ALL, household_measures, read_households, shipp
 from forecaster.layers import Stack, load_stack
 from forecaster.policy import Change, Policy, Reform
 from forecaster.resources import data_dir
-from forecaster_dashboards import charts, language, state, words
+from forecaster_dashboards import address, charts, language, state, words
+from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _, number, percent, said
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import draw, fragment, table
 
 CLAIMS = 60
@@ -30,7 +34,7 @@ def show(ref: Reference) -> None:
     _body(ref)
 
 
-@st.cache_resource(show_spinner=False)
+@kept(1)
 def stacks() -> dict[str, Stack]:
     """Stacks of layers by name, shipped ones that can be read."""
     found = {}
@@ -42,7 +46,7 @@ def stacks() -> dict[str, Stack]:
     return found
 
 
-@st.cache_resource(show_spinner=False, max_entries=64)
+@kept(64)
 def _means(name: str, token: str, year: int) -> dict[str, float]:
     """Mean payment per insured and year by payer, money of the year."""
     stack = stacks()[name]
@@ -74,25 +78,31 @@ def _body(ref: Reference) -> None:
         st.caption(
             _("The layers held are those of mainland China; this fund's own co-payments stand among its levers.")
         )
+    for sentence in _arrived(known, ref):
+        st.info(sentence, icon=":material/link:")
     one, two, three = st.columns([2, 1, 1])
     chosen = one.selectbox(
         _("Whose care"), list(known), key="stack", format_func=lambda name: said(known[name].file.label),
         persist_state="session",
     )  # fmt: skip
     stack = known[chosen]
-    first = stack.law.start.year + 1
-    years = list(range(first, ref.last_start_year + 1))
+    years = _years(stack, ref)
+    first = years[0]
+    if st.session_state.get("stack_year") not in years:
+        st.session_state["stack_year"] = min(max(ref.first_year, first), years[-1])
+    st.session_state.setdefault("stack_largest", LARGEST[1])
     year = two.selectbox(
-        _("Year"), years, index=years.index(min(max(ref.first_year, first), years[-1])), key="stack_year",
+        _("Year"), years, key="stack_year",
         persist_state="session",
     )  # fmt: skip
     largest = three.selectbox(
-        _("Spending up to"), LARGEST, index=1, key="stack_largest", persist_state="session",
+        _("Spending up to"), LARGEST, key="stack_largest", persist_state="session",
         format_func=lambda value: language.currency_amount(value, stack.law.currency),
     )  # fmt: skip
     try:
         law, reform = Policy(stack.law), _changes(stack, year)
         group, covered = _person(stack, law, year)
+        _hold(stack, year, largest, group, covered, reform)
         left, right = st.columns(2, gap="large")
         claims = np.linspace(largest / CLAIMS, largest, CLAIMS)
         both = [
@@ -111,10 +121,80 @@ def _body(ref: Reference) -> None:
         st.caption(str(error))
 
 
+def _years(stack: Stack, ref: Reference) -> list[int]:
+    return list(range(stack.law.start.year + 1, ref.last_start_year + 1))
+
+
+def _offered(stack: Stack) -> list[str]:
+    """Terms that the reader may change."""
+    return [n for n, p in stack.law.parameters.items() if p.lever and p.bounds and not n.startswith("share.")]
+
+
+def _hold(stack: Stack, year: int, largest: int, group: str, covered: tuple[str, ...], reform: Reform) -> None:
+    """Keep what the page shows in the address: stack, year, largest spending, group, its layers, changed terms."""
+    parameters = stack.law.parameters
+    terms = [f"{c.name}:{state.shown(parameters[c.name], float(c.value)):g}" for c in reform.changes]
+    address.hold(address.CARE, "~".join([stack.id, str(year), str(largest), group, ",".join(covered), *terms]))
+
+
+def _arrived(known: Mapping[str, Stack], ref: Reference) -> list[str]:
+    """Put what the address asks for where the widgets find it; a sentence for every piece that is not taken."""
+    text = address.arrived(address.CARE)
+    if not text:
+        return []
+    pieces = text.split("~")
+    if len(pieces) < 5 or len(text) > address.LONGEST or pieces[0] not in known:
+        return [state.dropped(text)]
+    name, year, largest, group, covered, *terms = pieces
+    stack = known[name]
+    if year not in map(str, _years(stack, ref)):
+        return [state.dropped(year)]
+    wanted: dict[str, Any] = {"stack": name, "stack_year": int(year)}
+    said = []
+    if largest in map(str, LARGEST):
+        wanted["stack_largest"] = int(largest)
+    else:
+        said.append(state.dropped(largest))
+    if group in stack.groups:
+        wanted[f"group.{name}"] = group
+        able = _optional(stack, Policy(stack.law), int(year), group)
+        layers = [layer for layer in covered.split(",") if layer in able]
+        wanted[f"covered.{name}.{group}"] = layers
+        said += [state.dropped(layer) for layer in covered.split(",") if layer and layer not in able]
+    else:
+        said.append(state.dropped(group))
+    moved = []
+    for term in terms:
+        parameter, _sep, value = term.partition(":")
+        shown = _lawful(stack, parameter, value)
+        if shown is None:
+            said.append(state.dropped(term))
+        else:
+            moved.append(parameter)
+            wanted[f"term.{name}.{parameter}.{year}"] = shown
+    st.session_state.update(wanted | {f"terms.{name}": moved})
+    return said
+
+
+def _lawful(stack: Stack, name: str, text: str) -> float | None:
+    """A term's shown value out of an address; None where it is no term, no number or beyond its bounds."""
+    if name not in _offered(stack) or not re.fullmatch(r"\d{1,9}(\.\d{1,4})?", text):
+        return None
+    low, high = (
+        state.shown(stack.law.parameters[name], bound) for bound in stack.law.parameters[name].bounds or (0, 0)
+    )
+    return float(text) if low <= float(text) <= high else None
+
+
+def _optional(stack: Stack, law: Policy, year: int, group: str) -> dict[str, float]:
+    """Layers that some of a group have and others not, with the share that has them."""
+    return {name: share for name, share in coverage(stack, law, year, group).items() if 0.0 < share < 1.0}
+
+
 def _changes(stack: Stack, year: int) -> Reform:
     """Terms that the reader has moved, from the year shown on."""
     law = Policy(stack.law)
-    offered = [n for n, p in stack.law.parameters.items() if p.lever and p.bounds and not n.startswith("share.")]
+    offered = _offered(stack)
     layers = {layer.id: said(layer.label) for layer in stack.ordered(None)}
 
     def title(name: str) -> str:
@@ -132,11 +212,12 @@ def _changes(stack: Stack, year: int) -> Reform:
         steps = state.grid(parameter)
         low, high = (state.shown(parameter, bound) for bound in parameter.bounds or (0.0, 0.0))
         today = float(law.path(name, np.array([year]))[0])
+        key = f"term.{stack.id}.{name}.{year}"
+        st.session_state.setdefault(key, round(state.shown(parameter, today), steps.decimals))
         value = columns[i % 2].number_input(
             f"{title(name)}, {words.unit(parameter, steps.scale)} "
             f"({_('today: {value}', value=number(state.shown(parameter, today), steps.decimals))})",
-            low, high, value=round(state.shown(parameter, today), steps.decimals), step=steps.step,
-            format=f"%.{steps.decimals}f", key=f"term.{stack.id}.{name}.{year}",
+            low, high, step=steps.step, format=f"%.{steps.decimals}f", key=key,
         )  # fmt: skip
         meant = state.meant(parameter, float(value))
         if abs(meant - today) > 10.0 ** (-steps.decimals) / steps.scale / 2:
@@ -148,15 +229,15 @@ def _person(stack: Stack, law: Policy, year: int) -> tuple[str, tuple[str, ...]]
     """For whom the picture is drawn: a group, and the layers that only some of it have."""
     left, right = st.columns(2, gap="large")
     groups = stack.file.groups
+    st.session_state.setdefault(f"group.{stack.id}", stack.groups[-1])
     group = left.selectbox(
-        _("A person among"), list(stack.groups), index=len(stack.groups) - 1, key=f"group.{stack.id}",
+        _("A person among"), list(stack.groups), key=f"group.{stack.id}",
         format_func=lambda name: said(groups[name].label),
     )  # fmt: skip
     names = payer_names(stack)
-    shares = coverage(stack, law, year, group)
-    able = [name for name, share in shares.items() if 0.0 < share < 1.0]
+    shares = _optional(stack, law, year, group)
     covered = right.multiselect(
-        _("who is also covered by"), able, key=f"covered.{stack.id}.{group}",
+        _("who is also covered by"), list(shares), key=f"covered.{stack.id}.{group}",
         format_func=lambda name: f"{names[name]} ({percent(shares[name])})",
         help=_("In brackets the share of the group that has it."), placeholder=_("nothing else"),
     )  # fmt: skip
@@ -195,9 +276,9 @@ def _averages(name: str, stack: Stack, reform: Reform, year: int) -> None:
     today, after = _means(name, "", year), _means(name, reform.token, year)
     names = payer_names(stack)
     whole = sum(today.values())
-    st.markdown(
-        f"**{_('Mean of all insured people in {year}, {currency} a head', year=year, currency=stack.law.currency)}**"
-    )
+    unit = language.money_unit(stack.law.currency)
+    title = _("Mean of all insured people in {year}, {currency} a head", year=year, currency=unit)
+    st.markdown(f"**{title}**")
     columns = {
         _("payer"): np.array([names[payer] for payer in today], dtype=object),
         words.scenarios()["today"]: np.array(list(today.values())),
@@ -215,7 +296,7 @@ def _averages(name: str, stack: Stack, reform: Reform, year: int) -> None:
     )
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
+@kept(32)
 def _measures(name: str, token: str, year: int) -> pd.DataFrame:
     """Share of the nation's households in need after each payer: ``stage``, ``measure``, ``value``."""
     file = read_households()

@@ -11,9 +11,10 @@ from forecaster.errors import ForecasterError
 from forecaster.parameters import Parameter
 from forecaster.schemes import Scheme, load_scheme, scheme_ids
 from forecaster.transplant import CARRIED
-from forecaster_dashboards import charts, frames, language, service, words
+from forecaster_dashboards import charts, frames, language, references, service, words
+from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import draw, fragment, table
 
 MOST = 4
@@ -24,7 +25,7 @@ def show(ref: Reference) -> None:
     _body(ref)
 
 
-@st.cache_resource(show_spinner=False)
+@kept(1)
 def schemes() -> dict[str, Scheme]:
     """Every shipped law by name; one that cannot be read is left out here, `forecaster check` names its faults."""
     found = {}
@@ -78,7 +79,7 @@ def rules() -> dict[str, str]:
 
 def _transplant(ref: Reference) -> None:
     """A rule of another fund's law laid over this one."""
-    others = {name: pool for name, pool in service.served_pools().items() if name != ref.pool and not pool.folder}
+    others = {name: pool for name, pool in references.served_pools().items() if name != ref.pool and not pool.folder}
     if not others:
         return
     st.subheader(_("A rule of another law in this fund"), anchor=False)
@@ -120,7 +121,7 @@ def _transplant(ref: Reference) -> None:
     title = _("Reserve at year end, months of outgo")
     draw(charts.lines_chart(rows, names, title=_("{title}: medians", title=title), digits=2), " ".join(told))
     st.markdown("  \n".join(told))
-    st.caption(" ".join(assumptions))
+    st.caption(" ".join(language.said(text) for text in assumptions))
 
 
 def _title(scheme: Scheme) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,9 +12,9 @@ from forecaster.errors import ForecasterError
 from forecaster.policy import Change, Reform
 from forecaster.solve import RATE, Goal, Required, with_rate
 from forecaster.solvency import quantiles
-from forecaster_dashboards import charts, figures, frames, language, levers, service, state, words
+from forecaster_dashboards import address, charts, figures, frames, language, levers, service, state, words
 from forecaster_dashboards.language import _, number, percent
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY
 from forecaster_dashboards.view import View, draw, fragment, table, view_of
 
@@ -65,6 +68,15 @@ def _body(ref: Reference) -> None:
 def _question(view: View, first: int, last: int) -> tuple[Goal, str]:
     ref = view.ref
     numeric = [name for name in ref.levers if ref.scheme.parameters[name].bounds]
+    years = list(range(first, last + 1))
+    year_key = f"solve_year.{first}.{last}"
+    asked = address.arrived(address.QUESTION)
+    if asked:
+        options = {"solve_lever": numeric, "solve_months": MONTHS, year_key: years, "solve_chance": CHANCES}
+        for sentence in take_question(asked, options):
+            st.info(sentence, icon=":material/link:")
+    st.session_state.setdefault(year_key, years[min(8, len(years) - 1)])
+    st.session_state.setdefault("solve_chance", CHANCES[2])
     one, two, three, four = st.columns([2, 1, 1, 1])
     lever = one.selectbox(
         _("Lever"), numeric, key="solve_lever", persist_state="session",
@@ -73,15 +85,43 @@ def _question(view: View, first: int, last: int) -> tuple[Goal, str]:
     months = two.selectbox(
         _("keeps at least"), MONTHS, format_func=words.months, key="solve_months", persist_state="session"
     )
-    years = list(range(first, last + 1))
     year = three.selectbox(
-        _("through the end of"), years, index=min(8, len(years) - 1), key=f"solve_year.{first}.{last}",
+        _("through the end of"), years, key=year_key,
         persist_state="session",
     )  # fmt: skip
     chance = four.selectbox(
-        _("with a chance of"), CHANCES, format_func=percent, index=2, key="solve_chance", persist_state="session"
+        _("with a chance of"), CHANCES, format_func=percent, key="solve_chance", persist_state="session"
     )
+    address.hold(address.QUESTION, f"{lever}~{months:g}~{year}~{chance:g}")
     return Goal(float(months), int(year), view.levers.start, float(chance), True), lever
+
+
+def take_question(text: str, options: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Put the question of an address where the widgets find it.
+
+    Parameters
+    ----------
+    options
+        Widget to what it offers, in the order of the address's pieces.
+
+    Returns
+    -------
+    list
+        A sentence for every piece that is not taken.
+    """
+    pieces = text.split("~")
+    if len(pieces) != len(options):
+        return [state.dropped(text)]
+    said = []
+    for piece, (key, offered) in zip(pieces, options.items(), strict=True):
+        found = next(
+            (value for value in offered if (f"{value:g}" if isinstance(value, float) else str(value)) == piece), None
+        )
+        if found is None:
+            said.append(state.dropped(piece))
+        else:
+            st.session_state[key] = found
+    return said
 
 
 def _take(ref: Reference, lever: str, answer: Required) -> None:

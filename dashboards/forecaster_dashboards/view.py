@@ -17,7 +17,7 @@ from forecaster.policy import Reform
 from forecaster_dashboards import charts, frames, language, levers, service, state, words
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.language import _
-from forecaster_dashboards.service import Reference
+from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import Levers
 
 LANGUAGE = "language"
@@ -117,8 +117,8 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def draw(spec: charts.Spec, text: str) -> None:
-    """A chart as wide as its column, followed by what it says, for those who do not see it.
+def draw(spec: charts.Spec, text: str, note: str = "") -> None:
+    """A chart as wide as its column, followed by what it says, for those who do not see it, and by a note for all.
 
     The words are not handed over as the chart's own alternative text: Streamlit makes that a part of the specification,
     and when it changes the browser builds the chart anew instead of replacing its data.
@@ -129,7 +129,8 @@ def draw(spec: charts.Spec, text: str) -> None:
     shown = {**charts.in_look(spec, is_dark()), "datasets": {charts.ROWS: pa.table(columns)}}
     alt = f"{charts.title_of(spec)}. {_('Its figures in words follow.')}"
     st.vega_lite_chart(shown, width="stretch", theme=None, alt=alt)
-    st.html(f'<p class="unseen">{html.escape(text)}</p>')
+    below = f'<p class="unseen">{html.escape(text)}</p>'
+    st.html(f'<div class="below">{below}<p class="note">{html.escape(note)}</p></div>' if note else below)
 
 
 def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, digits: int = 1) -> None:
@@ -144,7 +145,10 @@ def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, d
         if name in {"year", _("Year")} and kind in "iu":
             columns[name] = st.column_config.NumberColumn(_("Year"), format="%d")
         elif kind == "f":
-            columns[name] = st.column_config.NumberColumn(format=f"%.{digits}f")
+            values = np.asarray(frame[name])
+            # Separators of thousands come at the price of trailing zeros, so only where there are thousands.
+            large = values.size > 0 and bool(np.nanmax(np.abs(values), initial=0.0) >= 1e4)
+            columns[name] = st.column_config.NumberColumn(format="localized" if large else f"%.{digits}f")
     st.dataframe(shown, hide_index=True, column_config=columns, width="stretch")
 
 

@@ -133,6 +133,54 @@ def places() -> dict[str, str]:
     return {"TWN": _("Taiwan"), "CHN": _("mainland China")}
 
 
+def blocks() -> dict[str, str]:
+    """Blocks of the model."""
+    return {
+        "economy": _("economy"),
+        "fertility": _("fertility"),
+        "fund": _("fund"),
+        "migration": _("migration"),
+        "mortality": _("mortality"),
+        "plain": _("accounts alone"),
+    }
+
+
+def checked() -> dict[str, str]:
+    """Quantities, lines and units of the checks on futures and of the accounts' breaks."""
+    return {
+        "mean growth": _("mean growth"),
+        "spread of growth": _("spread of growth"),
+        "largest growth": _("largest growth"),
+        "smallest growth": _("smallest growth"),
+        "months after 10 years": _("months after 10 years"),
+        "share after 10 years": _("share after 10 years"),
+        "65 and over": _("65 and over"),
+        "population": _("population"),
+        "a year": _("a year"),
+        "of all": _("of all"),
+        "months of outgo": _("months of outgo"),
+        "reserve_roll": _("reserve from year to year"),
+        "reserve_months": _("reserve in months of outgo"),
+    }
+
+
+def data_unit(unit: str) -> str:
+    """A unit as the data files write it: money, a share, persons."""
+    currency, _sep, rest = unit.partition(" ")
+    if currency.isupper() and len(currency) == 3:
+        known = {
+            "": "{currency}",
+            "bn": _("{currency} bn"),
+            "bn per year": _("{currency} bn a year"),
+            "per month": _("{currency} a month"),
+            "per person-year": _("{currency} a head and year"),
+        }
+        return known[rest].format(currency=language.money_unit(currency)) if rest in known else unit
+    plain = {"share": _("share"), "months": _("months"), "persons": _("persons"), "times": _("times"),
+             "choice": _("choice"), "years": _("years")}  # fmt: skip
+    return plain.get(unit, unit)
+
+
 def short_labels() -> dict[str, str]:
     """Shorter names of levers whose label in the law's file is a sentence."""
     return {

@@ -1,0 +1,108 @@
+"""What stands between the network and the pages: headers of safety, and where the browser finds the server.
+
+Streamlit's page looks for its server under its own address first (``/levers/_stcore/health``) and logs an error for
+every miss. The line that is put into the page tells it the root, which is where the server is.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
+from streamlit.starlette import App
+
+from forecaster.errors import ForecasterError
+from forecaster_dashboards import references
+
+# The script that Streamlit runs for every page.
+PAGE = Path(__file__).resolve().with_name("page.py")
+# Inline are the line below, the one that sets the page's language, and Streamlit's own; nothing is evaluated.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_BEFORE = b'<script type="module"'
+
+
+def root_line() -> bytes:
+    """The line of the page that names the root, below the path that a proxy serves the dashboard under."""
+    base = str(config.get_option("server.baseUrlPath")).strip("/")
+    path = json.dumps(f"/{base}/" if base else "/")
+    return f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{path}}}</script>".encode()
+
+
+class Guarded:
+    """The application with the headers of :data:`HEADERS` on every answer, and :func:`root_line` in every page."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; pages are asked for uncompressed, so that the line can be put in."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if "text/html" in Headers(scope=scope).get("accept", ""):
+            plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+            scope = {**scope, "headers": plain}
+        await self.app(scope, receive, _Answer(send))
+
+
+class _Answer:
+    """Sends on what the application answers; a page is held back until it is whole."""
+
+    def __init__(self, send: Send):
+        self.send = send
+        self.page: dict[str, Any] | None = None
+        self.body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(raw=message["headers"])
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            if headers.get("content-type", "").startswith("text/html") and "content-encoding" not in headers:
+                self.page = dict(message)
+                return
+        elif self.page is not None and message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            body = self.body.replace(_BEFORE, root_line() + _BEFORE, 1) if self.body else b""
+            if body:
+                MutableHeaders(raw=self.page["headers"])["content-length"] = str(len(body))
+            await self.send(self.page)
+            message = {"type": "http.response.body", "body": body}
+            self.page = None
+        await self.send(message)
+
+
+@asynccontextmanager
+async def started(app: App) -> AsyncIterator[None]:
+    """Load the first fund while the reader's browser is still on its way; the page says what is wrong with it."""
+
+    def load() -> None:
+        with suppress(ForecasterError, ImportError):
+            references.reference(references.POOL)
+
+    threading.Thread(target=load, daemon=True).start()
+    yield
+
+
+def middleware() -> list[Middleware]:
+    """What :class:`streamlit.starlette.App` is given."""
+    return [Middleware(Guarded)]
