@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
+def read_only(array: Array) -> Array:
+    """The same array, not to be written to: compiled code tells the two apart and is compiled once for each."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @dataclass(frozen=True)
 class PaymentSizes:
     """Sizes of the payments of one supplementary item, lognormal when weighted by value.

@@ -8,10 +8,11 @@ from functools import cached_property
 import numba
 import numpy as np
 
-from forecaster.basis import Basis
+from forecaster.basis import Basis, read_only
+from forecaster.copayments import copayment_parts
 from forecaster.errors import ForecasterError
 from forecaster.mainland import under_policy
-from forecaster.policy import Policy, Reform
+from forecaster.policy import Policy
 from forecaster.revenue import Premiums, premium_terms
 from forecaster.rules import yearly_review
 
@@ -25,12 +26,6 @@ INCOME_LINES = (
     "earmarked_and_other",
     "investment_income",
 )
-
-# Share that patients pay to the share of the outlay that it is taken of.
-COPAYMENTS = {
-    **{f"copayment_share.{level}": f"copayment_cost_share.{level}" for level in ("district", "regional", "centre")},
-    "copayment_catastrophic": "catastrophic_cost_share",
-}
 
 
 @dataclass(frozen=True)
@@ -76,6 +71,31 @@ class GovernmentMoney:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Part of the year's yield that a flow of the year bears: 1/2 evenly over the year, 1 at its start, 0 at its end.
+
+    Attributes
+    ----------
+    premiums
+        Premiums with the top-up and injections.
+    other
+        Earmarked and other income.
+    outgo
+        Outgo.
+    base
+        Contribution base; no money of the fund, it counts in present values only (:mod:`forecaster.measures`).
+    """
+
+    premiums: float = 0.5
+    other: float = 0.5
+    outgo: float = 0.5
+    base: float = 0.5
+
+
+MID_YEAR = Timing()
+
+
+@dataclass(frozen=True)
 class FundProjection:
     """Yearly accounts of the fund; arrays have shape ``(year, draw)``, TWD bn nominal.
 
@@ -99,6 +119,8 @@ class FundProjection:
         Part that the government pays within the year of what it then owes, shape ``(year,)``.
     floating_share
         Share of the outlay left for points, ``(year or 1, draw)``; None where the basis knows none.
+    timing
+        When in the year its flows fall.
     """
 
     years: Array
@@ -112,6 +134,7 @@ class FundProjection:
     outlay_factor: Array
     payment_share: Array
     floating_share: Array | None = None
+    timing: Timing = MID_YEAR
 
     @cached_property
     def government(self) -> GovernmentMoney:
@@ -172,23 +195,19 @@ def outlay_factor(basis: Basis, policy: Policy) -> Array:
     r"""What the policy makes of the basis's outlay, as a factor a year, shape ``(year,)``.
 
     .. math::
-        C_t = C^0_t \left(\prod_{s \le t} (1 + a_s) - y_t / \bar C^0_{1} - \sum_h k_h \Delta_{h,t} - u_t\right)
+        C_t = C^0_t \left(\prod_{s \le t} (1 + a_s) - y_t / \bar C^0_{1} - \sum_h p_{h,t} - u_t\right)
 
     with *a* the addition to budget growth, *y* the co-payment yield at the level of the first projected year,
-    :math:`\bar C^0_1` that year's mean outlay, and :math:`\Delta_h` the rise over the law of the share that patients
-    pay of the cost :math:`k_h` (a share of the outlay) at hospitals of a level, or of catastrophic illness, and *u* the
-    improper claims recovered. What is done for patients stays as it is.
+    :math:`\bar C^0_1` that year's mean outlay, :math:`p_h` what patients pay more than by law
+    (:mod:`forecaster.copayments`) and *u* the improper claims recovered.
     """
     factor = np.ones(len(basis.years))
     if policy.has("budget_growth_adjustment"):
         factor = np.cumprod(1.0 + policy.path("budget_growth_adjustment", basis.years))
     if policy.has("copayment_reform_yield"):
         factor = factor - policy.path("copayment_reform_yield", basis.years) / basis.outlay[0].mean()
-    law = policy.reform(Reform())
-    for share, cost in COPAYMENTS.items():
-        if policy.has(share):
-            rise = policy.path(share, basis.years) - law.path(share, basis.years)
-            factor = factor - policy.path(cost, basis.years) * rise
+    for part in copayment_parts(basis, policy):
+        factor = factor - part
     if policy.has("supervision_recovery"):
         factor = factor - policy.path("supervision_recovery", basis.years)
     return factor
@@ -234,15 +253,16 @@ def guaranteed_outlay(basis: Basis, policy: Policy, factor: Array) -> Array:
     return basis.outlay + added / k
 
 
-def project(basis: Basis, policy: Policy) -> FundProjection:
+def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProjection:
     r"""Project the fund, draw by draw, year by year.
 
     .. math::
         F_t &= F_{t-1} + G_t + S_t + T_t + J_t + O_t + Y_t - C_t \\
-        Y_t &= y_t \left(F_{t-1} + \tfrac12 (G_t + S_t + T_t + J_t + O_t - C_t)\right)
+        Y_t &= y_t \left(F_{t-1} + \tau_G (G_t + S_t + T_t + J_t) + \tau_O O_t - \tau_C C_t\right)
 
     Premiums *G* and *S* (see :class:`~forecaster.revenue.PremiumTerms`), government top-up *T*, injection *J*,
-    earmarked and other income *O*, yield *y*, outlay *C*. A negative reserve bears the same yield as cost of borrowing.
+    earmarked and other income *O*, yield *y*, outlay *C*; :math:`\tau = \tfrac12` each unless the timing says so.
+    A negative reserve bears the same yield as cost of borrowing.
 
     The top-up owed keeps the government at its floor of the insurance budget *B* less statutory income *O* (Art. 3):
 
@@ -265,6 +285,8 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
         Draws of everything the law does not set.
     policy
         The law, with or without a reform.
+    timing
+        When in the year the flows fall.
 
     Returns
     -------
@@ -299,26 +321,29 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     top_up = np.empty(shape) if paid_later.any() else owed
     _ledger(
         rate,
-        basis.general_base,
-        sum(terms.weights.values()),
-        terms.weights["government"] + terms.state_employer,
+        read_only(basis.general_base),
+        read_only(sum(terms.weights.values())),  # type: ignore[arg-type]  # there are payers
+        read_only(terms.weights["government"] + terms.state_employer),
         q,
-        terms.charged["insured"],
-        terms.charged["employer"],
-        terms.state_part,
-        floor,
-        on_income,
-        paid_later,
-        basis.other_income_total,
-        injection,
-        guaranteed_outlay(basis, policy, factor),
-        factor,
-        basis.investment_yield,
-        review.on,
-        review.low,
-        review.high,
-        review.target,
-        review.years,
+        read_only(terms.charged["insured"]),
+        read_only(terms.charged["employer"]),
+        read_only(terms.state_part),
+        read_only(floor),
+        read_only(on_income),
+        read_only(paid_later),
+        read_only(basis.other_income_total),
+        read_only(injection),
+        read_only(guaranteed_outlay(basis, policy, factor)),
+        read_only(factor),
+        read_only(basis.investment_yield),
+        timing.premiums,
+        timing.other,
+        timing.outgo,
+        read_only(review.on),
+        read_only(review.low),
+        read_only(review.high),
+        read_only(review.target),
+        read_only(review.years),
         review.limit,
         general,
         supplementary,
@@ -336,7 +361,7 @@ def project(basis: Basis, policy: Policy) -> FundProjection:
     binding = np.broadcast_to(binds, shape)
     share = None if basis.points is None else floating_share(basis, policy)
     return FundProjection(
-        years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding, factor, payment_share, share
+        years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding, factor, payment_share, share, timing
     )
 
 
@@ -354,7 +379,8 @@ def _reviewed_rate(rate, months, outgo, deficit, responding, low, high, target, 
 @numba.njit(cache=True, error_model="numpy")
 def _ledger(  # type: ignore[no-untyped-def]  # one pass; every argument is an array of the equation above
     rate, base, weight, weight_government, q, charged_insured, charged_employer, state_part, floor, on_income,
-    paid_later, other, injection, outlay, factor, investment_yield, review, low, high, target, return_years, limit,
+    paid_later, other, injection, outlay, factor, investment_yield, tau_premiums, tau_other, tau_outgo,
+    review, low, high, target, return_years, limit,
     general, supplementary, owed, top_up, earned, outgo, reserves, binds,
 ):  # fmt: skip
     n_years, n_draws = outlay.shape
@@ -396,6 +422,7 @@ def _ledger(  # type: ignore[no-untyped-def]  # one pass; every argument is an a
                 gap = floor[t] * (outgo[t, d] - other[t, d]) - government
             owed[t, d] = max(0.0, gap)
             top_up[t, d] = owed[max(0, t - 1), d] if paid_later[t] else owed[t, d]
-            flow = premium + top_up[t, d] + injection[t] + other[t, d] - outgo[t, d]
-            earned[t, d] = investment_yield[t, d] * (reserves[t, d] + 0.5 * flow)
-            reserves[t + 1, d] = reserves[t, d] + flow + earned[t, d]
+            paid = premium + top_up[t, d] + injection[t]
+            bearing = tau_premiums * paid + tau_other * other[t, d] - tau_outgo * outgo[t, d]
+            earned[t, d] = investment_yield[t, d] * (reserves[t, d] + bearing)
+            reserves[t + 1, d] = reserves[t, d] + (paid + other[t, d] - outgo[t, d]) + earned[t, d]

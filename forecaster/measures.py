@@ -7,6 +7,7 @@ All present values are at the start of the first year. With the yield :math:`y_t
 .. math::
     PV(X) = \sum_{t \le N} X_t\,(1 + \tfrac12 y_t)\,v_t , \qquad PV(F_N) = v_N F_N
 
+(or at the fraction :math:`\tau` of the year's yield of :class:`forecaster.engine.Timing` instead of :math:`\tfrac12`),
 so that discounting at the fund's own yield turns the ledger into :math:`F_0 + PV(I) - PV(C) = v_N F_N` exactly. With
 opening reserve :math:`F_0`, income without yield *I*, outgo *C*, contribution base *B* and the target :math:`A_N`, a
 number of months of the outgo of the year after the period (of its last year where the projection ends with it):
@@ -51,6 +52,8 @@ class Valuation:
         the first year; negative when the period is more than funded.
     base
         Present value of the contribution base, TWD bn.
+    opening_rate, target_rate
+        The part of ``income_rate`` that is the opening reserve, and that of ``cost_rate`` that is the target.
     """
 
     years: int
@@ -59,6 +62,8 @@ class Valuation:
     level_rate: Array
     unfunded_obligation: Array
     base: Array
+    opening_rate: Array
+    target_rate: Array
 
     @property
     def balance(self) -> Array:
@@ -73,6 +78,7 @@ def valuation(
     years: int,
     *,
     target_months: float = 12.0,
+    target_outgo: Array | None = None,
     discount: Array | None = None,
 ) -> Valuation:
     """Summarise the first ``years`` years of a projection.
@@ -83,6 +89,9 @@ def valuation(
         The projection of that basis under that policy.
     target_months
         Reserve wanted at the end of the period, months of outgo.
+    target_outgo
+        Outgo of a year that these months are of, ``(draw,)``; of the year after the period, or of the last one where
+        the projection ends with it, when left out.
     discount
         Yearly rate of discount, shape ``(year, draw)`` or ``(year, 1)``; the reserve's own yield when left out.
 
@@ -98,19 +107,26 @@ def valuation(
         )
     rate = basis.investment_yield if discount is None else np.broadcast_to(discount, basis.outlay.shape)
     factor = np.cumprod(1.0 / (1.0 + rate[:years]), axis=0)
-    mid_year = factor * (1.0 + 0.5 * rate[:years])
+    timing = projection.timing
 
-    def worth(flow: Array) -> Array:
-        return (flow[:years] * mid_year).sum(axis=0)
+    def worth(flow: Array, part: float) -> Array:
+        return (flow[:years] * (factor * (1.0 + part * rate[:years]))).sum(axis=0)
 
+    # What other income is worth beyond its worth if it came when premiums do; nothing unless told.
+    other = projection.income["earmarked_and_other"]
+    beyond = (other[:years] * (factor * ((timing.other - timing.premiums) * rate[:years]))).sum(axis=0)
     income = projection.total_income - projection.income["investment_income"]
-    base, cost, received = worth(basis.general_base), worth(projection.outgo), worth(income)
-    target = factor[-1] * target_months / 12.0 * projection.outgo[min(years, len(basis.years) - 1)]
+    base, cost = worth(basis.general_base, timing.base), worth(projection.outgo, timing.outgo)
+    received = worth(income, timing.premiums) + beyond
+    if target_outgo is None:
+        target_outgo = projection.outgo[min(years, len(basis.years) - 1)]
+    target = factor[-1] * target_months / 12.0 * target_outgo
     responding = _responding(basis, policy, projection)
     opening = projection.opening[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         per_rate = responding / projection.premiums.rate
-        level = (cost + target - opening - worth(income - responding)) / worth(per_rate)
+        fixed = worth(income - responding, timing.premiums) + beyond
+        level = (cost + target - opening - fixed) / worth(per_rate, timing.premiums)
     return Valuation(
         years=years,
         income_rate=(opening + received) / base,
@@ -118,6 +134,8 @@ def valuation(
         level_rate=level,
         unfunded_obligation=cost - received - opening,
         base=base,
+        opening_rate=opening / base,
+        target_rate=target / base,
     )
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import numba
 import numpy as np
 
-from forecaster.basis import Basis, PaymentSizes
+from forecaster.basis import Basis, PaymentSizes, read_only
 from forecaster.errors import ForecasterError
 from forecaster.normal import normal
 from forecaster.policy import Policy, Reform
@@ -70,7 +70,9 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     if basis.supplementary_base:
         supplementary_rate = policy.path("supplementary_premium_rate", basis.years)
         charged = {payer: _charged_base(basis, policy, payer) for payer in charged}
-        charged["insured"] = charged["insured"] * estimated_factor(basis, policy)
+        estimated = estimated_factor(basis, policy)
+        if (estimated != 1.0).any():
+            charged["insured"] = charged["insured"] * estimated
     return PremiumTerms(
         rate=policy.path("general_premium_rate", basis.years),
         weights={payer: _mixed(weights[payer], basis.category_mix) for payer in PAYERS},
@@ -82,33 +84,58 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
 
 
 def grading_factor(basis: Basis, policy: Policy) -> Array:
-    r"""What another highest step of the grading table makes of all general premiums, ``(year or 1, 1)``.
+    r"""What other ends of the grading table make of all general premiums, ``(year or 1, 1)``.
 
     Above the highest step the insured amounts are taken to have a Pareto tail with exponent *a*, so that a rise from
     *c* to *c'* gains :math:`c^{1-a} - c'^{1-a}` in some unit. The official effect *Y* of the law's last rise, taken at
-    the level of the first projected year, sets the unit. All payers' premiums move alike, and the tail's share of the
-    base stays as it is: wages that outgrow the table are not modelled, nor the payroll gap that a higher step closes.
+    the level of the first projected year, sets the unit. A rise of the lowest step gains in proportion to the official
+    effect of its last rise, as if no more people were reached. All payers' premiums move alike, and the tail's share of
+    the base stays as it is: wages that outgrow the table are not modelled, nor the payroll gap that a higher step
+    closes.
     """
     law = policy.reform(Reform())
-    if not policy.has("grading_step_yield"):
+    gain = _ceiling_gain(basis, policy, law) + _floor_gain(basis, policy, law)
+    if not gain.any():
         return np.ones((1, 1))
+    premium = law.path("general_premium_rate", basis.years)[0] * basis.general_base[0].mean()
+    return (1.0 + gain / premium)[:, None]
+
+
+def _ceiling_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
+    """General premium gained by another highest step, at the first projected year's level, ``(year or 1,)``."""
+    if not policy.has("grading_step_yield"):
+        return np.zeros(1)
     now, before = (p.path("grading_ceiling", basis.years) for p in (policy, law))
     worth, exponent = (policy.path(name, basis.years) for name in ("grading_step_yield", "grading_tail_exponent"))
     if np.array_equal(now, before):
-        return np.ones((1, 1))
-    steps = [step for _, step in law.dated("grading_ceiling")]
-    if len(steps) < 2:
-        raise ForecasterError(
-            f"{policy.scheme.id}: grading_step_yield is the gain of the last rise of grading_ceiling, but there is one "
-            "value only; give the step before it as well"
-        )
-    low, high = steps[-2:]
+        return np.zeros(1)
+    low, high = _last_rise(law, "grading_ceiling", "grading_step_yield")
 
     def tail(step: Array | float) -> Array:
         return np.asarray(step) ** (1.0 - exponent)
 
-    premium = law.path("general_premium_rate", basis.years)[0] * basis.general_base[0].mean()
-    return (1.0 + worth / premium * (tail(before) - tail(now)) / (tail(low) - tail(high)))[:, None]
+    return worth * (tail(before) - tail(now)) / (tail(low) - tail(high))
+
+
+def _floor_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
+    """The same of another lowest step, in proportion to the last rise; ``(year or 1,)``."""
+    if not policy.has("grading_floor_yield"):
+        return np.zeros(1)
+    worth = policy.path("grading_floor_yield", basis.years)
+    if policy.dated("grading_floor") == law.dated("grading_floor"):  # its values begin late, so no path is asked for
+        return np.zeros(1)
+    low, high = _last_rise(law, "grading_floor", "grading_floor_yield")
+    return worth * (policy.path("grading_floor", basis.years) - law.path("grading_floor", basis.years)) / (high - low)
+
+
+def _last_rise(law: Policy, step: str, worth: str) -> tuple[float, float]:
+    steps = [value for _, value in law.dated(step)]
+    if len(steps) < 2:
+        raise ForecasterError(
+            f"{law.scheme.id}: {worth} is the gain of the last rise of {step}, but there is one value only; give the "
+            "step before it as well"
+        )
+    return steps[-2], steps[-1]
 
 
 def estimated_factor(basis: Basis, policy: Policy) -> Array:
@@ -209,13 +236,14 @@ def _charged_base(basis: Basis, policy: Policy, payer: str) -> Array:
 
     def responded() -> Array:
         total = basis.supplementary_sum(items)
+        total = total.copy() if alike else total
         for group in alike.values():
             threshold = policy.path(f"supplementary_threshold.{group[0]}", basis.years)
             sizes, law = basis.payment_sizes[group[0]], basis.law_thresholds[group[0]]
-            share = _charged_now(basis, group[0], threshold, now)
+            above, excess = _charged_parts(basis, group[0], threshold, now)
             key = ("charged by law", id(sizes), law.tobytes(), by_law.token)
-            before = basis.kept(key, lambda: _charged_now(basis, group[0], law, by_law))  # noqa: B023  # called here
-            total = _responding(total, basis.supplementary_sum(tuple(group)), share, before)
+            before = basis.kept(key, lambda: np.subtract(*_charged_parts(basis, group[0], law, by_law)))  # noqa: B023
+            _respond(total, *map(read_only, (basis.supplementary_sum(tuple(group)), above, excess, before)))
         return total
 
     token = (tuple((*key[1:], *group) for key, group in alike.items()), now.token, by_law.token)
@@ -252,15 +280,15 @@ def _charging(basis: Basis, policy: Policy, behaviour: Policy | None = None) -> 
     return _Charging(ceiling, 1.0 - (1.0 - rate) ** elasticity, reach)
 
 
-def _charged_now(basis: Basis, item: str, threshold: Array, charging: _Charging) -> Array:
-    """Share of an item's value that is charged: at or above the threshold, not split, up to the ceiling."""
+def _charged_parts(basis: Basis, item: str, threshold: Array, charging: _Charging) -> tuple[Array, Array]:
+    """Share of an item's value at or above the threshold and not split, and the part of it over the ceiling."""
     sizes = basis.payment_sizes[item]
     above = _above(basis, item, threshold)
     excess = _excess(basis, sizes, charging.ceiling)
     if not charging.split.any():
-        return above - excess
-    beyond = _value_above(_log_index(basis), sizes.median, sizes.spread, threshold * charging.reach)
-    return above - charging.split[:, None] * (above - beyond) - excess
+        return above, excess
+    beyond = _above_size(_log_index(basis), sizes, threshold * charging.reach)
+    return above - charging.split[:, None] * (above - beyond), excess
 
 
 def _above(basis: Basis, item: str, threshold: Array) -> Array:
@@ -268,7 +296,7 @@ def _above(basis: Basis, item: str, threshold: Array) -> Array:
     sizes, law = basis.payment_sizes[item], basis.law_thresholds[item]
 
     def above() -> Array:
-        return _value_above(_log_index(basis), sizes.median, sizes.spread, threshold)
+        return _above_size(_log_index(basis), sizes, threshold)
 
     if np.array_equal(threshold, law):
         return basis.kept(("above", id(sizes), law.tobytes()), above)
@@ -279,7 +307,7 @@ def _excess(basis: Basis, sizes: PaymentSizes, ceiling: Array) -> Array:
     """Share of value over a ceiling; the law's own and the last other one are kept with the basis."""
 
     def over() -> Array:
-        return _excess_above(basis.payment_size_index, _log_index(basis), sizes.median, sizes.spread, ceiling)
+        return _over_size(basis.payment_size_index, _log_index(basis), sizes, ceiling)
 
     if np.array_equal(ceiling, basis.law_ceiling):
         return basis.kept(("excess", id(sizes)), over)
@@ -310,8 +338,15 @@ def charged_share(sizes: PaymentSizes, index: Array, threshold: Array, ceiling: 
         TWD, shape ``(year,)``.
     """
     log_index = np.log(index)
-    above = _value_above(log_index, sizes.median, sizes.spread, threshold)
-    return above - _excess_above(index, log_index, sizes.median, sizes.spread, ceiling)
+    return _above_size(log_index, sizes, threshold) - _over_size(index, log_index, sizes, ceiling)
+
+
+def _above_size(log_index: Array, sizes: PaymentSizes, size: Array) -> Array:
+    return _value_above(*map(read_only, (log_index, sizes.median, sizes.spread, size)))
+
+
+def _over_size(index: Array, log_index: Array, sizes: PaymentSizes, size: Array) -> Array:
+    return _excess_above(*map(read_only, (index, log_index, sizes.median, sizes.spread, size)))
 
 
 # Where the law charges less of the payments than this, an item's base says nothing about the rest of them: the response
@@ -347,11 +382,9 @@ def _excess_above(index, log_index, median, spread, size):  # type: ignore[no-un
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _responding(total, base, share, before):  # type: ignore[no-untyped-def]
-    """Total with some items' base grown from the share charged before to that charged now, ``(year, draw)``."""
-    result = np.empty(total.shape)
+def _respond(total, base, above, excess, before):  # type: ignore[no-untyped-def]
+    """Add to a total, in place, what some items' base grows by from the share charged before to that charged now."""
     for t in range(total.shape[0]):
         for d in range(total.shape[1]):
-            grown = (share[t, d] - before[t, d]) / max(before[t, d], LEAST_CHARGED)
-            result[t, d] = total[t, d] + base[t, d] * grown
-    return result
+            grown = (above[t, d] - excess[t, d] - before[t, d]) / max(before[t, d], LEAST_CHARGED)
+            total[t, d] += base[t, d] * grown

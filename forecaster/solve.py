@@ -31,7 +31,10 @@ STEPS = {
     "TWD": 100.0,
     "TWD per month": 100.0,
     "TWD bn per year": 0.1,
+    "CNY": 100.0,
+    "CNY per person-year": 1.0,
     "months": 0.1,
+    "years": 0.25,
     "times": 0.1,
 }
 _MET = -1e-9
@@ -185,6 +188,11 @@ class _Search:
         if parameter.bounds is None:
             words = ", ".join(parameter.choices)
             raise ForecasterError(f"{self.lever} is a choice of words ({words}) and cannot be solved for")
+        if self.lever.startswith("premium_share."):
+            raise ForecasterError(
+                f"{self.lever} cannot be solved for by itself: the payers' shares of a category sum to 1; try some "
+                "with --set, all three of the category together"
+            )
         self.parameter, (self.low, self.high) = parameter, parameter.bounds
         self.step = STEPS[parameter.unit]
         self.cut = self.basis.until(self.goal.year)

@@ -4,7 +4,7 @@ r"""Who pays: by payer and category, by income group, by birth cohort; and how p
 *c*; their spread is such that the published number of people lies above a published step, their level such that the
 charged amounts :math:`a(y) = \min(\max(y, f), c)` have the mean of the projection. Other income on which the
 supplementary premium is charged is :math:`s(y) \propto y^{\beta}`, scaled to the projection's charged base. What
-another highest step of the table brings in (:func:`forecaster.revenue.grading_factor`) falls on those whom it reaches.
+other ends of the table bring in (:func:`forecaster.revenue.grading_factor`) falls on those whom it reaches.
 
 **Progressivity.** With ranks *R* of income *x = y + s(y)*, the concentration index of payments *p* and Kakwani's index
 
@@ -240,7 +240,8 @@ def income_groups(
     log_median = level_of(monthly[t], spread, floor[t], ceiling[t])
     points = norm.ppf((np.arange(N_POINTS) + 0.5) / N_POINTS)
     amount = np.exp(log_median + spread * points)
-    charged = _charged_amounts(amount, floor[t], ceiling[t], policy.path("grading_ceiling", basis.years)[t], grown[t])
+    ends = (policy.path(name, basis.years)[t] for name in ("grading_floor", "grading_ceiling"))
+    charged = _charged_amounts(amount, (floor[t], ceiling[t]), tuple(ends), grown[t])
     premiums = projection.premiums
     per_head = 1e9 / 12.0 / people[t]
     other = np.exp(given.exponent * spread * points)
@@ -255,10 +256,10 @@ def income_groups(
     return IncomeGroups(amount + earned * per_head * other / other.mean(), payments)
 
 
-def _charged_amounts(amount: Array, floor: float, ceiling: float, new_ceiling: float, grown: float) -> Array:
-    """Amounts charged under another highest step: those it reaches bear what the ledger has of it, ``grown``."""
-    by_law = np.clip(amount, floor, ceiling)
-    reached = np.clip(amount, floor, new_ceiling) - by_law
+def _charged_amounts(amount: Array, law: tuple[float, ...], ends: tuple[float, ...], grown: float) -> Array:
+    """Amounts charged under other ends of the table: those they reach bear what the ledger has of it, ``grown``."""
+    by_law = np.clip(amount, law[0], law[1])
+    reached = np.clip(amount, ends[0], ends[1]) - by_law
     if grown == 1.0 or not reached.any():
         return by_law
     return by_law + reached * (grown - 1.0) * by_law.mean() / reached.mean()

@@ -26,6 +26,8 @@ from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
 
+FLOOR = "grading_floor=32230@2027-01-01"
+
 
 def under(*texts: str) -> Policy:
     return LAW.reform(Reform.parse(texts))
@@ -149,6 +151,28 @@ def test_the_cost_shares_make_the_reform_of_2023_worth_its_official_result() -> 
     budget = np.mean([836.433, 875.533])
     official = float(load_observations("twn").series("revenue_effect|copayment_reform_2023")["value"].iloc[0])
     assert budget * sum(gains.values()) == pytest.approx(official, rel=0.01)
+
+
+def test_a_higher_lowest_step_gains_in_proportion_to_its_last_rise() -> None:
+    # 910 a month more gain 4.3 bn by the official estimate, so 2,730 gain 12.9 at the first year's level, growing on.
+    basis = replace(fund(), general_base=np.array([[10000.0], [10500.0], [11000.0]]))
+    before, after = (project(basis, p).income["general_premium"][:, 0] for p in (LAW, under(FLOOR)))
+    assert after - before == pytest.approx([0.0, 12.9 * 1.05, 12.9 * 1.1])
+    lower = project(basis, under("grading_floor=28590@2027-01-01")).income["general_premium"][1, 0]
+    assert before[1] - lower == pytest.approx(4.3 * 1.05)
+
+
+def test_ceilings_of_stays_gain_their_official_estimate() -> None:
+    # 11,000 people, each of whom would pay 6,000 more at most; officially 60.93 m a year; here of 1,000 bn.
+    gain = 1000.0 - project(fund(), under("copayment_cap_stay=57000@2027-01-01")).outgo[:, 0]
+    assert gain == pytest.approx([0.0, 0.06093, 0.06093], rel=1e-3)
+    # By hand at a tail of 2: 11,000 x 51,000 x (1 - 51/102) = 280.5 m for a ceiling twice as high.
+    twice = ("copayment_cap_stay=102000@2027-01-01", "copayment_cap_tail=2@2027-01-01")
+    assert 1000.0 - project(fund(), under(*twice)).outgo[2, 0] == pytest.approx(0.2805)
+    # A lower ceiling costs, and no ceiling gains no more than what lies above it.
+    lower = project(fund(), under("copayment_cap_stay=31000@2027-01-01")).outgo[2, 0]
+    none = project(fund(), under("copayment_cap_stay=1000000@2027-01-01")).outgo[2, 0]
+    assert lower > 1000.0 > none > 1000.0 - 11000 * 51000 / 0.43 / 1e9
 
 
 def test_recovered_claims_lower_the_outlay() -> None:

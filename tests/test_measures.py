@@ -15,6 +15,7 @@ from forecaster.measures import expected_shortfall, fund_ratio, periods, valuati
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
 from forecaster.solve import with_values
+from forecaster.solvency import below_months, depletion, first_deficit, pay_as_you_go_rate, share_below
 from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
@@ -80,6 +81,20 @@ def test_three_years_by_hand() -> None:
     assert fund_ratio(result)[0, 0] == pytest.approx(20 / 60)
     # Opening of the second year: 20 x 1.1 - 5 x 1.05 = 16.75, of the third: 16.75 x 1.1 - 10 x 1.05 = 7.925.
     assert fund_ratio(result)[1:, 0] == pytest.approx([16.75 / 70, 7.925 / 90])
+
+
+def test_solvency_of_the_three_years_by_hand() -> None:
+    # 20 - 5 + 10% of (20 - 2.5) = 16.75; then less 10 with 10% of 11.75; then less 25 with 10% of -4.575.
+    basis, policy = three_years(), law()
+    result = project(basis, policy)
+    assert result.closing[:, 0] == pytest.approx([16.75, 7.925, -17.5325])
+    assert result.reserve_months[:, 0] == pytest.approx([3.35, 7.925 / 70 * 12, -17.5325 / 90 * 12])
+    assert (depletion(result).quantile(0.5), below_months(result, 2.0).quantile(0.5)) == (2028, 2027)
+    assert (first_deficit(result).quantile(0.5), share_below(result, 0.0).tolist()) == (2026, [0.0, 0.0, 1.0])
+    # What is not covered by other income, over the base.
+    rates = pay_as_you_go_rate(basis, policy, result)[:, 0]
+    assert rates == pytest.approx([55 / 1000, 65 / 1100, 85 / 1200])
+    assert expected_shortfall(result.closing, 0.2) == pytest.approx([16.75, 7.925, -17.5325])
 
 
 def test_the_target_is_the_outgo_of_the_year_after_where_it_is_projected() -> None:

@@ -129,6 +129,18 @@ def test_groups_pay_what_the_ledger_has_and_a_higher_step_falls_on_those_it_reac
     assert np.array_equal(before.income, after.income)
 
 
+def test_a_higher_lowest_step_falls_on_those_below_it() -> None:
+    basis = fund()
+    before, after = (
+        income_groups(basis, p, project(basis, p), 2027, GIVEN) for p in (LAW, under("grading_floor=34000@2027-01-01"))
+    )
+    rise = after.table()["general"] - before.table()["general"]
+    assert rise[0] > 1.0
+    assert rise[4] == pytest.approx(0.0, abs=1e-9)
+    assert after.payments["general"].mean() > before.payments["general"].mean()
+    assert after.progressivity()["general"] < before.progressivity()["general"]
+
+
 def test_a_higher_rate_moves_no_index() -> None:
     basis = fund()
     found = [

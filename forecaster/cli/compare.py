@@ -9,13 +9,15 @@ import typer
 
 from forecaster.cli.project import result_files, selected_years
 from forecaster.cli.shared import (
-    LAST_HORIZON,
     Also,
     BasisName,
     Draws,
     Fits,
+    Force,
     Given,
+    Horizon,
     Json,
+    Out,
     Save,
     SchemeName,
     console,
@@ -43,17 +45,12 @@ def compare(
     scheme: SchemeName,
     first: Annotated[str, typer.Argument(metavar="FIRST", help=_POLICY)],
     second: Annotated[str, typer.Argument(metavar="SECOND", help="Compared with the first; written the same way.")],
-    horizon: Annotated[
-        int | None,
-        typer.Option("--horizon", max=LAST_HORIZON, help="Last year; 2060, or a basis file's own when left out."),
-    ] = None,
+    horizon: Horizon = None,
     basis: BasisName = None,
     draws: Draws = None,
     fits: Fits = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    out: Out = None,
+    force: Force = False,
     also: Also = None,
     save: Save = None,
     json_: Json = False,
@@ -140,6 +137,7 @@ def _summary(scenarios: tuple[Scenario, ...], found: Attribution, manifest: dict
         "reserve_months": [quantiles(r.reserve_months, (0.5,))[0][rows].tolist() for r in (before, after)],
         "below_floor_by_year": [below_months(s.projection, s.floor_months).by_year[rows].tolist() for s in scenarios],
         "paid": {payer: (paid[1][payer] - paid[0][payer]).mean(axis=1)[rows].tolist() for payer in paid[0]},
+        "outgo": (after.outgo - before.outgo).mean(axis=1)[rows].tolist(),
         "reserve": {
             "all": (after.closing - before.closing).mean(axis=1)[rows].tolist(),
             **{lever: lines["reserve"].mean(axis=1)[rows].tolist() for lever, lines in found.parts.items()},
@@ -168,8 +166,12 @@ def _print(answer: dict[str, Any], money: str, out: Path | None) -> None:
     mean = "mean, " if draws > 1 else ""
     unit = f"({mean}{money} nominal, second less first)"
     order = "" if answer["order_free"] else ", introduced in alphabetical order"
-    for title, key in ((f"Reserve by lever{order} {unit}", "reserve"), (f"Paid more in the year {unit}", "paid")):
-        cells = {name: [_amount(value) for value in row] for name, row in answer[key].items()}
+    spent = {**answer["paid"], "outgo of the fund": answer["outgo"]}
+    for title, rows in (
+        (f"Reserve by lever{order} {unit}", answer["reserve"]),
+        (f"Paid more in the year, and the fund's outgo {unit}", spent),
+    ):
+        cells = {name: [_amount(value) for value in row] for name, row in rows.items()}
         _table(screen, title, answer["years"], cells)
     for warning in answer["warnings"]:
         screen.print(warning, soft_wrap=True)

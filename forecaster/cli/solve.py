@@ -12,7 +12,9 @@ from forecaster.cli.shared import (
     BasisName,
     Draws,
     Fits,
+    Force,
     Json,
+    Out,
     ReformName,
     SchemeName,
     Settings,
@@ -26,6 +28,16 @@ from forecaster.cli.shared import (
     read_reform,
 )
 from forecaster.errors import ForecasterError
+
+_README = """\
+required      the value that keeps the reserve of so many months, one row a question: exact, and rounded on the lever's
+              grid (empty where even the limit is not enough), the share of draws that meet it, and the limit
+path          with --every: the value of the lever from each day on
+path_payment  with --every: what path and best constant value bring in, sums of yearly shares of the contribution base
+manifest.json hashes of law, reform, basis, fit, data, code, and of the files here
+
+Rates are shares: 0.0517 is 5.17%.
+"""
 
 
 def solve(
@@ -60,6 +72,8 @@ def solve(
     basis: BasisName = None,
     draws: Draws = None,
     fits: Fits = None,
+    out: Out = None,
+    force: Force = False,
     json_: Json = False,
 ) -> None:
     """Solve for the rate that the law requires, or for any other lever.
@@ -68,11 +82,14 @@ def solve(
 
     Example: forecaster solve tw_nhi_2g --basis tw_nhi_committee_2020 --months 1 --months 1.5 --year 2021
     """
-    from forecaster.export import RateQuestion
+    from forecaster.export import RateQuestion, check_target, write_folder
+    from forecaster.manifest import run_manifest
     from forecaster.policy import Policy
     from forecaster.rules import overridden_rates
     from forecaster.solve import Goal, required_path, required_value
 
+    if out is not None:
+        check_target(out, force=force)
     law = read_law(scheme)
     law.parameter(lever)  # a wrong name is told before the seconds that the basis takes
     changes = read_reform(settings, reform)
@@ -97,6 +114,9 @@ def solve(
         questions.append(RateQuestion(name, wanted, year, day.isoformat(), probability, answer))
     warnings = [] if given.record is None else list(given.record.warnings)
     warnings += [f"Note: {text}." for text in overridden_rates(policy, given.basis.years)]
+    if out is not None:
+        manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
+        write_folder(out, _files(questions, paths, throughout, manifest), force=force)
     if json_:
         print_json(
             {
@@ -120,6 +140,34 @@ def solve(
         _print_paths(questions, paths, every)
     for warning in warnings:
         console().print(warning, soft_wrap=True)
+    if out is not None:
+        console().print(f"Tables written to {out}", soft_wrap=True)
+
+
+def _files(questions: list[Any], paths: list[Any], throughout: bool, manifest: dict[str, Any]) -> dict[str, bytes]:
+    """Answers, and paths where there are any, as CSV and Parquet; readme and manifest."""
+    import pandas as pd
+
+    from forecaster import export
+    from forecaster.manifest import manifest_bytes
+
+    answer = questions[0].answer
+    told = {"lever": answer.lever, "unit": answer.unit, "throughout": throughout}
+    tables = {"required": pd.DataFrame(_rows(questions)).assign(**told)}
+    if paths:
+        rows = [
+            {"months": question.months, "from": day.isoformat(), "value": value, "unit": answer.unit}
+            for question, path in zip(questions, paths, strict=True)
+            for day, value in (path.values or {}).items()
+        ]
+        tables["path"] = pd.DataFrame(rows, columns=["months", "from", "value", "unit"])
+        pairs = zip(questions, paths, strict=True)
+        tables["path_payment"] = pd.DataFrame([_path_row(q, p) for q, p in pairs]).drop(columns="values")
+    files = export.table_files(tables, manifest["run_hash"], (manifest["backtest"] or {}).get("warnings", []))
+    files["README.txt"] = _README.encode()
+    hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
+    files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
+    return files
 
 
 def _rows(questions: list[Any]) -> list[dict[str, Any]]:

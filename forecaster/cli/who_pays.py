@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,9 @@ from forecaster.cli.shared import (
     LAST_HORIZON,
     Draws,
     Fits,
+    Force,
     Json,
+    Out,
     ReformName,
     SchemeName,
     Settings,
@@ -54,10 +55,8 @@ def who_pays(
     reform: ReformName = None,
     draws: Draws = None,
     fits: Fits = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    out: Out = None,
+    force: Force = False,
     json_: Json = False,
 ) -> None:
     """Show who pays, under the law and under a reform: payers, categories, income groups, birth cohorts.
@@ -153,7 +152,8 @@ def _notes(incidence: Incidence) -> list[str]:
         "Categories: general premium in the year, mean over draws; a category whose employer is the state has it as "
         "government. Other than general premium: supplementary premium, government top-up and injection.",
         "Income groups: fifths of the charged heads by income, TWD a month. Kakwani's index is above zero where those "
-        "who are better off pay more than in proportion to income.",
+        "who are better off pay more than in proportion to income. What care a group has is not told: no figure of use "
+        "by income was found.",
         "Birth cohorts: remaining lifetime from the first projected year through the horizon, per person alive in it, "
         "thousands of TWD, each year's money carried back by the growth of GDP per head.",
         *incidence.notes,
