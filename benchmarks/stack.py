@@ -57,7 +57,7 @@ def main() -> None:
     }
     for work in cases.values():
         work(0)
-    times = {name: timed(work, 9) for name, work in cases.items()}
+    times = {name: timed(work, 9, threads=True) for name, work in cases.items()}
     base = next(iter(times.values()))[1]
     print(f"8 age bands x 6 layers x {len(YEARS)} years x {DRAWS} draws, a lever on the serious-illness deductible")
     print(f"{'':32}wall ms   cpu ms   cpu / copy")

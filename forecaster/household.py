@@ -306,6 +306,7 @@ def household_measures(
     n: int = 40000,
     seed: int = 0,
     orders: Mapping[str, Sequence[str]] | None = None,
+    cost: Mapping[str, float] | None = None,
 ) -> HouseholdResult:
     """Measures of the whole nation's households before and after each payer.
 
@@ -319,6 +320,8 @@ def household_measures(
         Households drawn; the same seed draws the same households under every policy.
     orders
         For a stack, its layers in another order of payment.
+    cost
+        For a stack, spending at unchanged ages against its severity's year; its own assumed growth by default.
 
     Raises
     ------
@@ -336,7 +339,7 @@ def household_measures(
     consumption = _consumption(file, homes, consumption_mean)
     poor = _registered(file, laws, homes, income, year)
     stages = _stages(laws, orders or {})
-    left = _left(file, laws, homes, income, poor, year, stages, orders or {})
+    left = _left(file, laws, homes, income, poor, year, stages, orders or {}, cost or {})
 
     n_homes = len(homes.size)
     own = np.array([np.bincount(homes.home, weights=row, minlength=n_homes) for row in left])
@@ -436,6 +439,7 @@ def _left(
     year: int,
     stages: list[str],
     orders: Mapping[str, Sequence[str]],
+    costs: Mapping[str, float],
 ) -> Array:
     """What each member still has to pay after each stage, ``(stage + 1, member)``."""
     left = np.empty((len(STAGES) + 1, len(homes.home)))
@@ -443,7 +447,8 @@ def _left(
     for stack, law in laws.values():
         members = np.flatnonzero(homes.employee == _is_employees(stack))
         severity = fitted_severity(stack).best
-        cost = cost_path(stack, law, np.array([year]), severity.year)[0, 0]
+        cost = costs.get(stack.id)
+        cost = cost_path(stack, law, np.array([year]), severity.year)[0, 0] if cost is None else cost
         factor = of_income[members] / of_income[members].mean()
         claims = severity.quantile(homes.rank[members], homes.band[members]) * factor * cost
         is_poor = poor[homes.home[members]]

@@ -90,6 +90,27 @@ class Group(BaseModel):
     label: str
 
 
+class FundLink(BaseModel):
+    """Which fund stands behind a stack.
+
+    Attributes
+    ----------
+    pool
+        Pool whose outgo the layers of ``pays`` are.
+    pays
+        Layers that the fund pays, by itself or through a transfer.
+    source, note
+        Who says so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pool: str
+    pays: tuple[str, ...] = Field(min_length=1)
+    source: str
+    note: str = ""
+
+
 class StackFile(BaseModel):
     """A stack as its file has it; ``order`` is the legal order of payment."""
 
@@ -106,6 +127,7 @@ class StackFile(BaseModel):
     groups: Mapping[str, Group]
     description: str
     parameters: Mapping[str, Parameter]
+    fund: FundLink | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,7 +286,10 @@ def _order_faults(file: StackFile) -> Iterator[Fault]:
 
 def _own_faults(file: StackFile) -> Iterator[Fault]:
     wanted = {f"share.{group}" for group in list(file.groups)[:-1]}
-    known = wanted | {"catalogue_share", "income_per_head", "income_growth", "wage", "wage_growth", "cost_growth"}
+    known = wanted | {"catalogue_share", "income_per_head", "income_growth", "wage", "wage_growth"}
+    known |= {"cost_growth", "amount_growth"}
+    for name in sorted(set(file.fund.pays) - set(file.order) if file.fund else ()):
+        yield Fault("fund.pays", repr(name), ", ".join(file.order), "name layers of the order")
     for name in sorted(known - set(file.parameters)):
         yield Fault(f"parameters.{name}", "nothing", "a value is required here", f"add [parameters.{name!r}]")
     for name in sorted(set(file.parameters) - known):
@@ -343,6 +368,28 @@ def income_path(law: Policy, years: Array, name: str = "income_per_head") -> Arr
     level = law.path(name, np.minimum(before, last))
     growth = law.path("income_growth" if name == "income_per_head" else "wage_growth", np.maximum(years, first))
     return (level * (1.0 + growth) ** np.maximum(before - last, 0))[:, None]
+
+
+def amount_growth(law: Policy, dated: tuple[tuple[dt.date, float], ...], years: Array) -> Array:
+    r"""What an amount in plain yuan has grown by since the value in force was set, ``(year,)``.
+
+    With *g* the yearly rise ``amount_growth`` and *s* the year from which the value in force at a year's end is dated:
+    :math:`\prod_{u = s + 1}^{t} (1 + g_u)`.
+
+    Parameters
+    ----------
+    dated
+        Days and values of the amount under the law.
+    years
+        Calendar years, ``(year,)``.
+    """
+    years = np.asarray(years)
+    starts = np.array([start.year for start, _ in dated])
+    since = np.maximum(starts[np.maximum(np.searchsorted(starts, years, side="right") - 1, 0)], law.scheme.start.year)
+    span = np.arange(since.min(), max(years.max(), since.max()) + 1)
+    first = law.dated("amount_growth")[0][0].year
+    index = np.cumprod(1.0 + np.where(span < first, 0.0, law.path("amount_growth", np.maximum(span, first))))
+    return np.where(years > since, index[np.maximum(years, since) - span[0]] / index[since - span[0]], 1.0)
 
 
 def group_shares(stack: Stack, law: Policy, years: Array) -> Array:
@@ -434,17 +481,22 @@ class _LayerTerms:
             whole = f"{layer.id}.{name}"
             return law.path(whole, began) if law.has(whole) else np.full(len(years), default)
 
+        def amount(name: str, default: float) -> Array:
+            whole = f"{layer.id}.{name}"
+            grown = amount_growth(law, law.dated(whole), years) if law.has(whole) else 1.0
+            return value(name, default) * grown
+
         edges = np.full((widest, len(years)), np.inf)
         rates = np.zeros((widest, len(years)))
         rates[0] = value("rate", 0.0)
         for j in range(widest):
             rates[j] += value(f"tranche.{j + 1}.rate", 0.0)
-            edges[j] = value(f"tranche.{j + 1}.to", np.inf)
+            edges[j] = amount(f"tranche.{j + 1}.to", np.inf)
         rates = np.where(rates > 0.0, rates + value(f"{group}.rate_addition", 0.0), 0.0)
-        deductible = value("deductible", 0.0)[:, None] + value("deductible_income_share", 0.0)[:, None] * income
+        deductible = amount("deductible", 0.0)[:, None] + value("deductible_income_share", 0.0)[:, None] * income
         deductible = deductible * value(f"{group}.deductible_factor", 1.0)[:, None]
         ceiling = np.minimum(
-            np.minimum(value("ceiling", np.inf)[:, None], _multiple(value("ceiling_income_multiple", np.inf), income)),
+            np.minimum(amount("ceiling", np.inf)[:, None], _multiple(value("ceiling_income_multiple", np.inf), income)),
             _multiple(value("ceiling_wage_multiple", np.inf), wage),
         )
         applies = f"{layer.id}.{group}.ceiling_applies"

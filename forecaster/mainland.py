@@ -25,7 +25,8 @@ from scipy.special import ndtr
 
 from forecaster.basis import Basis
 from forecaster.enrolment import resident_factors
-from forecaster.members import RETIREMENT_AGES, MemberPeople, employee_heads, law_ages
+from forecaster.fund_stack import CarePaid, care_paid, outgo_factor
+from forecaster.members import AGES, RETIREMENT_AGES, MemberPeople, cost_by_age, employee_heads, law_ages
 from forecaster.policy import Policy, Reform
 from forecaster.supply import supply_factor
 
@@ -33,6 +34,9 @@ Array = np.ndarray
 
 # Years of contributing at retirement, normal: assumed, no table of careers was found.
 CAREER_MEAN, CAREER_SD = 27.0, 8.0
+# Age of mothers, normal within these ages: assumed, and asked for only by the children of more or fewer births.
+CHILDBEARING_MEAN, CHILDBEARING_SD, CHILDBEARING_AGES = 29.0, 5.0, (15, 50)
+BIRTHS = "births_factor"
 EMPLOYEE_LEVERS = (
     *RETIREMENT_AGES,
     "minimum_contribution_years",
@@ -46,7 +50,10 @@ EMPLOYEE_LEVERS = (
     "dependants_per_contributor",
     "dependant_cost",
     "base_floor",
+    BIRTHS,
 )
+# Those by which the fund pays more of the same bills.
+_SHIFTING = ("outpatient_reimbursement", "outpatient_outlay_share", "retiree_benefit_extra")
 
 
 TAKE_UP_LEVERS = (
@@ -56,11 +63,32 @@ TAKE_UP_LEVERS = (
     "claim_at_counter",
 )
 ELASTICITIES = ("capacity_use_elasticity", "capacity_cost_elasticity", "capacity_elasticity_spread")
-RESIDENT_LEVERS = (*TAKE_UP_LEVERS, "rural_capacity_growth", *ELASTICITIES)
+RESIDENT_LEVERS = (*TAKE_UP_LEVERS, "rural_capacity_growth", *ELASTICITIES, BIRTHS)
 
 
 def under_policy(basis: Basis, policy: Policy) -> Basis:
-    """The basis with base and outlay as the policy's levers on members move them; itself where none is touched."""
+    """The basis with base and outlay as the policy's levers on members and benefits move them; itself where none is."""
+    moved, paid = _members_moved(basis, policy), outgo_factor(basis, policy)
+    return moved if paid is None else replace(moved, outlay=moved.outlay * paid)
+
+
+def care_payers(basis: Basis, policy: Policy, outgo: Array) -> CarePaid | None:
+    """Who pays for the members' care in a projection; None where the law has no benefit stack.
+
+    Parameters
+    ----------
+    outgo
+        The fund's in the projection, ``(year, draw)``.
+    """
+    people, shifted = basis.members, np.zeros((1, 1))
+    if people is not None and people.kind == "employees" and any(policy.has(name) for name in _SHIFTING):
+        others = tuple(c for c in policy.change.changes if c.name not in _SHIFTING)
+        whole, of_care = (employee_factors(people, p, basis.years)[1] for p in (policy, policy.reform(Reform(others))))
+        shifted = 1.0 - (of_care / whole)[:, None]
+    return care_paid(basis, policy, outgo, shifted)
+
+
+def _members_moved(basis: Basis, policy: Policy) -> Basis:
     people = basis.members
     if people is None:
         return basis
@@ -91,7 +119,13 @@ def _resident_factors(people: MemberPeople, policy: Policy, basis: Basis) -> tup
     paying, costing = resident_factors(people.joining, basis.n_draws, own_share, levers)
     use, cost, spread = (float(policy.path(name, basis.years)[-1]) for name in ELASTICITIES)
     growth = policy.path("rural_capacity_growth", basis.years)
-    return paying, costing * supply_factor(growth, use, cost, spread, basis.n_draws)
+    costing = costing * supply_factor(growth, use, cost, spread, basis.n_draws)
+    if not policy.has(BIRTHS):
+        return paying, costing
+    before = people.persons[1 : len(basis.years) + 1].sum(axis=1)
+    now = before * cohort_factors(policy.path(BIRTHS, basis.years))
+    more_heads, more_need = (((now @ w) / (before @ w))[:, None] for w in (np.ones(len(AGES)), cost_by_age()))
+    return paying * more_heads, costing * more_need
 
 
 def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tuple[Array, Array]:
@@ -107,7 +141,11 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
     law = policy.reform(Reform())
     span = people.years[: len(years) + 1]
     people = replace(people, years=span, persons=people.persons[: len(span)])
-    now, before = (employee_heads(people, law_ages(p, span)) for p in (policy, law))
+    before = employee_heads(people, law_ages(law, span))
+    if policy.has(BIRTHS):
+        born = np.vstack([np.ones(len(AGES)), cohort_factors(policy.path(BIRTHS, years))])
+        people = replace(people, persons=people.persons * born[:, None, :])
+    now = employee_heads(people, law_ages(policy, span))
     late = [
         late_payers(heads.entering[1:], p.path("minimum_contribution_years", years))
         for heads, p in ((now, policy), (before, law))
@@ -132,6 +170,28 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
     costing = costing + path("dependants_per_contributor") * path("dependant_cost") * workers * one / whole
     care = path("outpatient_reimbursement") / law.path("outpatient_reimbursement", years) - 1.0
     return paying, costing * (1.0 + path("outpatient_outlay_share") * care)
+
+
+def cohort_factors(births: Array) -> Array:
+    r"""People by single age against those without a change of births, ``(year, 101)``.
+
+    A cohort born in year *c* has the factor :math:`F_c = b_c \sum_x w_x F_{c-x}`, 1 before the first year: more
+    children of today have more children themselves. *w* is the density of the mother's age.
+
+    Parameters
+    ----------
+    births
+        Births at given mothers against the forecast's own, :math:`b`, ``(year,)``.
+    """
+    first, last = CHILDBEARING_AGES
+    weight = np.exp(-0.5 * ((AGES - CHILDBEARING_MEAN) / CHILDBEARING_SD) ** 2) * np.isin(AGES, np.arange(first, last))
+    weight = weight / weight.sum()
+    born = np.ones(len(AGES) + len(births))  # the last ones are the projected years' cohorts
+    for t, factor in enumerate(births):
+        at = len(AGES) + t
+        # Written so that no change gives exactly 1.
+        born[at] = factor * (1.0 + weight @ (born[at - AGES] - 1.0))
+    return np.stack([born[len(AGES) + t - AGES] for t in range(len(births))])
 
 
 def late_payers(entering: Array, minimum: Array) -> Array:

@@ -17,6 +17,7 @@ from forecaster.errors import Fault, FaultyInput
 from forecaster.export.files import WARNING, csv_bytes, table_files
 from forecaster.export.folder import MARK
 from forecaster.export.tables import BASELINE, DIFFERENCE, QUANTILE_COLUMNS, REFORM
+from forecaster.fund_stack import CarePaid
 from forecaster.hashing import digest, sha256
 from forecaster.household import MEASURES, HouseholdFile, HouseholdResult
 from forecaster.layers import Stack
@@ -27,7 +28,7 @@ from forecaster.severity import Severity, severity_facts
 from forecaster.solvency import QUANTILES, quantiles
 
 CLAIMS = (500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0, 100_000.0, 200_000.0, 500_000.0)
-ALL_AGES = "all ages"
+ALL_AGES, ALL = "all ages", "all"
 # Published incidence to hold the households against: series, our place; both readings of one survey stand in it.
 _PUBLISHED = (
     ("che_incidence|all", "all", "catastrophic"),
@@ -193,6 +194,41 @@ def published_table(place: str = "chn") -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def care_table(found: Mapping[str, CarePaid], money: str) -> pd.DataFrame:
+    """Who pays for the members' care in a projection, by scenario, payer and year; payer ``all`` is their sum.
+
+    With two scenarios also their difference, draw by draw.
+    """
+    amounts = {
+        name: dict(zip((*care.payers, ALL), (*care.amounts, care.spending), strict=True))
+        for name, care in found.items()
+    }
+    if REFORM in amounts:
+        amounts[DIFFERENCE] = {payer: amounts[REFORM][payer] - values for payer, values in amounts[BASELINE].items()}
+    years = next(iter(found.values())).years
+    parts = []
+    for name, payers in amounts.items():
+        for payer, values in payers.items():
+            part = {"scenario": name, "payer": payer, "year": years, "unit": f"{money} per year"}
+            part |= {"mean": values.mean(axis=1) + 0.0}
+            part |= dict(zip(QUANTILE_COLUMNS, quantiles(values) + 0.0, strict=True))
+            parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def need_table(found: Mapping[str, Mapping[tuple[int, str, str], np.ndarray]]) -> pd.DataFrame:
+    """Households in need after all payers in a projection: shares of households over the draws."""
+    whole = {name: dict(values) for name, values in found.items()}
+    if REFORM in whole:
+        whole[DIFFERENCE] = {key: whole[REFORM][key] - values for key, values in whole[BASELINE].items()}
+    rows = []
+    for name, values in whole.items():
+        for (year, place, measure), shares in values.items():
+            row = {"scenario": name, "year": year, "place": place, "measure": measure, "mean": shares.mean() + 0.0}
+            rows.append(row | dict(zip(QUANTILE_COLUMNS, quantiles(shares[None, :])[:, 0] + 0.0, strict=True)))
+    return pd.DataFrame(rows)
 
 
 def stack_tables(

@@ -17,7 +17,7 @@ import numpy as np
 
 from forecaster.basis import Basis
 from forecaster.errors import ForecasterError
-from forecaster.mainland import under_policy
+from forecaster.mainland import care_payers, under_policy
 from forecaster.parameters import Parameter
 from forecaster.policy import Policy
 from forecaster.schemes import Scheme
@@ -153,6 +153,28 @@ def transplant(
     return Transplanted(basis, target, basis, Policy(law, target.change), (_NUMBERS,))
 
 
+def out_of_pocket_change(rule: str, found: Transplanted, before: Array, after: Array) -> Array | None:
+    """What patients pay more of their bills with the rule, nominal money a year, flow, ``(year, draw)``.
+
+    Merging leaves the bills as they were, so that what the fund pays more patients pay less. Other rules move care and
+    what patients pay of it as they move the outgo: by nothing where only the income is another.
+
+    Parameters
+    ----------
+    before, after
+        Outgo without and with the rule, ``(year, draw)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        None where the pool has no benefit stack to tell what patients pay.
+    """
+    if rule == "merge":
+        return before - after
+    care = care_payers(found.basis, found.policy, before)
+    return None if care is None else care.amounts[-1] * (after / before - 1.0)
+
+
 _NUMBERS = (
     "The donor's numbers are taken as they stand; the band of a review keeps the donor's proportions over the least "
     "reserve that this pool's law wants."
@@ -160,7 +182,7 @@ _NUMBERS = (
 _SUPPLEMENTARY = "Income that is no wage stands to the contribution base as in the donor's basis."
 _BUDGET = (
     "From the year before the rule on outlay grows no more than the contribution base, draw by draw; what providers or "
-    "patients lose is not told."
+    "patients lose is not told, and patients' own payments are taken to shrink with the outlay."
 )
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from forecaster.basis import Basis, PaymentSizes
+from forecaster.members import members_ahead
 from forecaster.policy import Policy
+from forecaster.pools import find_pool
 from forecaster.schemes import load_scheme
 
 THRESHOLD_ITEMS = ("part_time", "fees", "dividends", "interest", "rent")
+MAINLAND_YEARS = np.arange(2025, 2061)
 # Concentrations of the category mix, in the order of the scheme's categories: mostly employees, as in Taiwan.
 MIX = (30.0, 3.0, 180.0, 15.0, 36.0, 12.0, 1.2, 2.4, 1.8, 0.6, 18.0)
 
@@ -45,4 +48,31 @@ def random_basis(n_draws: int = 200, n_years: int = 30, seed: int = 0, first_yea
         law_ceiling=policy.path("supplementary_ceiling", years),
         drivers={"gdp": growing(28000.0)},
         assumptions=("everything in it is made up",),
+    )
+
+
+def mainland_basis(pool: str, years: np.ndarray = MAINLAND_YEARS, n_draws: int = 3) -> Basis:
+    """A plain basis of round figures with the mainland pool's own members."""
+    shape = (len(years), n_draws)
+    grown = 1.05 ** np.arange(len(years))[:, None] * np.linspace(0.9, 1.1, n_draws)
+    categories = tuple(load_scheme(pool).categories)
+    return Basis(
+        label=pool,
+        money="CNY bn",
+        years=years,
+        opening_reserve=np.full(n_draws, 1000.0),
+        general_base=1000.0 * grown if pool == "cn_urrbmi" else 30000.0 * grown,
+        category_mix=np.full((len(categories), n_draws), 1.0 / len(categories)),
+        categories=categories,
+        reference_dependants=0.0,
+        supplementary_base={},
+        other_income={},
+        outlay=1100.0 * grown**1.2,
+        investment_yield=np.zeros(shape),
+        payment_sizes={},
+        payment_size_index=np.ones(shape),
+        law_thresholds={},
+        law_ceiling=np.zeros(len(years)),
+        drivers={},
+        members=members_ahead(find_pool(pool), int(years[0]) - 1, int(years[-1])),
     )

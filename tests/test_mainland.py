@@ -15,7 +15,8 @@ from forecaster.cli import app
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.fitted import load_fit
-from forecaster.mainland import employee_factors, late_payers, under_policy
+from forecaster.fund_stack import law_with_stack
+from forecaster.mainland import care_payers, employee_factors, late_payers, under_policy
 from forecaster.members import (
     AGES_BEFORE,
     QUALIFYING_SHARE,
@@ -33,7 +34,7 @@ from forecaster.pools import Break, find_pool, known_accounts, observed_series, 
 from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
 from forecaster.supply import supply_factor
-from forecaster.transplant import BENEFIT_STEP, graft, held_to_base, transplant
+from forecaster.transplant import BENEFIT_STEP, graft, held_to_base, out_of_pocket_change, transplant
 from forecaster_models.plain_paths import (
     FIRST_SCALES,
     break_states,
@@ -42,6 +43,7 @@ from forecaster_models.plain_paths import (
     smoothed,
 )
 from forecaster_models.priors import read_priors
+from funds import mainland_basis as basis_of
 
 EMPLOYEES, RESIDENTS, RURAL = "cn_uebmi", "cn_urrbmi", "cn_nrcms"
 YEARS = np.arange(2025, 2061)
@@ -56,33 +58,6 @@ def people() -> MemberPeople:
     found = members_ahead(find_pool(EMPLOYEES), 2024, 2060)
     assert found is not None
     return found
-
-
-def basis_of(pool: str, years: np.ndarray = YEARS, n_draws: int = 3) -> Basis:
-    """A plain basis of round figures with the pool's own members."""
-    shape = (len(years), n_draws)
-    grown = 1.05 ** np.arange(len(years))[:, None] * np.linspace(0.9, 1.1, n_draws)
-    categories = tuple(load_scheme(pool).categories)
-    return Basis(
-        label=pool,
-        money="CNY bn",
-        years=years,
-        opening_reserve=np.full(n_draws, 1000.0),
-        general_base=1000.0 * grown if pool == RESIDENTS else 30000.0 * grown,
-        category_mix=np.full((len(categories), n_draws), 1.0 / len(categories)),
-        categories=categories,
-        reference_dependants=0.0,
-        supplementary_base={},
-        other_income={},
-        outlay=1100.0 * grown**1.2,
-        investment_yield=np.zeros(shape),
-        payment_sizes={},
-        payment_size_index=np.ones(shape),
-        law_thresholds={},
-        law_ceiling=np.zeros(len(years)),
-        drivers={},
-        members=members_ahead(find_pool(pool), int(years[0]) - 1, int(years[-1])),
-    )
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -468,6 +443,13 @@ def test_a_budget_holds_outlay_to_the_base():
     np.testing.assert_allclose(held.outlay[5:] / basis.outlay[4], basis.general_base[5:] / basis.general_base[4])
     with pytest.raises(ForecasterError, match="allowed: 2026 to 2060"):
         held_to_base(basis, 2025)
+    # Patients' own payments shrink with the care: from nothing to nothing where outgo is the same.
+    found = transplant("global_budget", law("tw_nhi_2g"), Policy(law_with_stack(law().scheme)), basis, START, nothing)
+    change = out_of_pocket_change("global_budget", found, basis.outlay, held.outlay)
+    own = care_payers(basis, found.policy, basis.outlay).amounts[-1]
+    np.testing.assert_allclose(change, own * (held.outlay / basis.outlay - 1.0))
+    assert (change[5:] < 0.0).all()
+    assert out_of_pocket_change("global_budget", replace(found, policy=law()), basis.outlay, held.outlay) is None
 
 
 def test_merging_adds_both_funds_up():
@@ -481,6 +463,9 @@ def test_merging_adds_both_funds_up():
     paid = own[0].by_payer()["employers"][0, :2] + own[1].by_payer()["employers"][0]
     np.testing.assert_allclose(apart.by_payer()["employers"][0], paid)
     np.testing.assert_allclose((one.outgo - apart.outgo)[5:], (BENEFIT_STEP - 1.0) * own[1].outgo[5:], rtol=1e-9)
+    # Bills stay what they are: what the fund pays more, patients pay less.
+    change = out_of_pocket_change("merge", found, apart.outgo, one.outgo)
+    np.testing.assert_allclose(change, apart.outgo - one.outgo)
     with pytest.raises(ForecasterError, match="merge pools of one country"):
         transplant("merge", law(RESIDENTS), law(), basis, START, lambda: replace(other, money="TWD bn"))
 

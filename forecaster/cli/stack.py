@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from forecaster.cli.shared import Json, ReformName, Settings, console, error_console, print_json, read_reform
+from forecaster.cli.shared import (
+    Force,
+    Json,
+    Out,
+    ReformName,
+    Settings,
+    console,
+    error_console,
+    print_json,
+    read_reform,
+)
 from forecaster.errors import ForecasterError
 
 if TYPE_CHECKING:
@@ -61,10 +70,8 @@ def stack(
         int, typer.Option("--households", min=0, max=1_000_000, help="Households to simulate; 0 for none.")
     ] = 40000,
     terms: Annotated[bool, typer.Option("--terms", help="List every term with its source and status.")] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    out: Out = None,
+    force: Force = False,
     json_: Json = False,
 ) -> None:
     """Who pays what of a person's yearly spending, and which households it still ruins.
@@ -364,15 +371,29 @@ def _share(value: float) -> str:
     return f"{100.0 * value:.1f}"
 
 
+# Widest first column; longer names wrap.
+_NAME_WIDTH = 32
+
+
 def _table(screen: Console, title: str, heads: Iterable[str], rows: dict[str, list[str]]) -> None:
+    """A table, in as many parts one below the other as its columns need on this screen."""
     from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(box=SIMPLE)
-    table.add_column("", no_wrap=True)
-    for head in heads:
-        table.add_column(head, justify="right")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
+    heads = list(heads)
     screen.print(f"\n{title}", style="bold")
-    screen.print(table)
+    names = min(_NAME_WIDTH, max(map(len, rows), default=0))
+    widths = [max(len(word) for word in (head, *(cells[i] for cells in rows.values()))) for i, head in enumerate(heads)]
+    first = 0
+    while first < len(heads):
+        last, room = first + 1, screen.width - names - 4 - widths[first] - 2
+        while last < len(heads) and widths[last] + 2 <= room:
+            room, last = room - widths[last] - 2, last + 1
+        table = Table(box=SIMPLE, padding=(0, 1))
+        table.add_column("", max_width=_NAME_WIDTH)
+        for head in heads[first:last]:
+            table.add_column(head, justify="right", no_wrap=True)
+        for name, cells in rows.items():
+            table.add_row(name, *cells[first:last])
+        screen.print(table)
+        first = last

@@ -51,6 +51,7 @@ def made(
     """The pool with and without the rule, from the fits of both pools."""
     from forecaster.errors import ForecasterError
     from forecaster.fitted import load_fit
+    from forecaster.fund_stack import law_with_stack
     from forecaster.policy import Policy
     from forecaster.pools import find_pool
     from forecaster.transplant import RULES, transplant
@@ -62,7 +63,7 @@ def made(
     return transplant(
         rule,
         Policy(giver.law),
-        Policy(pool.law),
+        Policy(law_with_stack(pool.law)),
         basis,
         day_of(start, "--start"),
         lambda: load_fit(giver, fits).basis(horizon, draws),
@@ -75,6 +76,7 @@ def summary_of(rule: str, donor: str, to: str, start: str, found: Transplanted) 
 
     from forecaster.engine import project
     from forecaster.solvency import quantiles
+    from forecaster.transplant import out_of_pocket_change
 
     both = {
         "without": project(found.basis, found.policy),
@@ -94,6 +96,7 @@ def summary_of(rule: str, donor: str, to: str, start: str, found: Transplanted) 
             "payers": payers,
             "outgo": result.outgo.mean(axis=1)[at].tolist(),
         }
+    change = out_of_pocket_change(rule, found, both["without"].outgo, both["with"].outgo)
     return {
         "rule": rule,
         "from": donor,
@@ -102,6 +105,7 @@ def summary_of(rule: str, donor: str, to: str, start: str, found: Transplanted) 
         "money": found.basis.money,
         "years": shown,
         **rows,
+        "out_of_pocket_change": None if change is None else (change.mean(axis=1)[at] + 0.0).tolist(),
         "assumptions": list(found.assumptions),
     }
 
@@ -124,10 +128,14 @@ def _print(answer: dict[str, Any], draws: int) -> None:
     screen.print(f"\n{told}", style="bold")
     before, after = answer["without"], answer["with"]
     payers = list(after["payers"])
-    table = Table("year", *payers, "outgo")
+    # Payers who have no part in it are left out: their names need the room.
+    moved_by = {p: [a - b for a, b in zip(after["payers"][p], before["payers"][p], strict=True)] for p in payers}
+    payers = [payer for payer in payers if any(abs(value) >= 0.5 for value in moved_by[payer])]
+    own = answer["out_of_pocket_change"]
+    table = Table("year", *payers, "outgo", *(["patients' own payments"] if own is not None else []))
     for i, year in enumerate(answer["years"]):
-        moved = [after["payers"][payer][i] - before["payers"][payer][i] for payer in payers]
-        moved.append(after["outgo"][i] - before["outgo"][i])
+        moved = [moved_by[payer][i] for payer in payers]
+        moved += [after["outgo"][i] - before["outgo"][i], *([own[i]] if own is not None else [])]
         table.add_row(str(year), *(f"{value:+,.0f}" for value in moved))
     screen.print(table)
     for text in answer["assumptions"]:

@@ -1,0 +1,331 @@
+r"""A fund's projection with its benefit stack inside: who pays for the members' care, by year and draw.
+
+Under the law the fund's outgo :math:`C_{t,d}` is what the basis says. The layers that the fund pays give, for members
+of the ages of year *t* whose spending is :math:`k` times that of the severity's year, a mean payment :math:`F_t(k)`;
+with *N* members
+
+.. math::
+    N_t\, F_t(k_{t,d}) = C_{t,d}
+
+tells the cost scale :math:`k_{t,d}`, and with it every other payer and the household. A reform of a layer's terms meets
+the same spending and moves the outgo in proportion to what the fund's layers then pay,
+
+.. math::
+    C'_{t,d} = C_{t,d}\, \frac{F'_t(k_{t,d})}{F_t(k_{t,d})}
+
+so that without such a reform the projection is exactly what it was. People are not taken to use more care when it is
+paid better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from pydantic import InstanceOf
+
+from forecaster.basis import Basis
+from forecaster.benefits import OUT_OF_POCKET, evaluate, fitted_severity
+from forecaster.errors import ForecasterError
+from forecaster.household import household_measures, read_households, shipped_laws
+from forecaster.layers import FundLink, Stack, load_stack, stack_names
+from forecaster.members import MemberPeople, employee_heads, law_ages
+from forecaster.policy import Change, Policy, Reform
+from forecaster.pools import pool_names
+from forecaster.schemes import Scheme
+from forecaster.severity import Severity
+
+Array = np.ndarray
+# The stack's own assumption on growing costs: in a projection the fund's draws take its place.
+_NOT_OF_A_FUND = ("cost_growth",)
+UNITS = {"bn": 1e9, "m": 1e6, "thousand": 1e3, "one": 1.0}
+# Steps that finding the cost scale may take, and how near it must come, on the log of payments.
+_MOST_ROUNDS, _MET = 40, 1e-5
+_SCALES = np.exp(np.linspace(np.log(0.02), np.log(500.0), 80))
+# Cost scales at which households are simulated; between them incidence is read off straight in the scale's logarithm.
+_KNOTS, HOUSEHOLDS = 4, 8_000
+HOUSEHOLD_MEASURES = ("catastrophic_usual", "impoverished", "forgone")
+
+
+class LawWithStack(Scheme):
+    """Law of a pool with the terms of its benefit layers among its parameters, as ``LAYER.PARAMETER``."""
+
+    stack: InstanceOf[Stack]
+
+
+def law_with_stack(scheme: Scheme, stack: Stack | None = None) -> Scheme:
+    """The law of a pool with its stack's terms; the law itself where no stack belongs to the pool.
+
+    Parameters
+    ----------
+    stack
+        Another stack than the shipped one of the pool.
+
+    Raises
+    ------
+    ForecasterError
+        When the stack belongs to another pool or to none, or a name stands in both.
+    """
+    stack = pool_stack(scheme.pool) if stack is None else stack
+    if stack is None:
+        return scheme
+    link = stack.file.fund
+    if link is None or link.pool != scheme.pool:
+        found = "no fund" if link is None else f"the fund {link.pool}"
+        raise ForecasterError(f"stack {stack.id} belongs to {found}, not to {scheme.pool}: see [fund] in docs/stack.md")
+    terms = {name: value for name, value in stack.law.parameters.items() if name not in _NOT_OF_A_FUND}
+    if both := sorted(set(terms) & set(scheme.parameters)):
+        raise ForecasterError(f"{', '.join(both)} stands in {scheme.id} and in stack {stack.id}: rename one of the two")
+    whole = hashlib.sha256(f"{scheme.content_hash}{stack.law.content_hash}".encode()).hexdigest()
+    own = {name: getattr(scheme, name) for name in Scheme.model_fields}
+    own |= {"parameters": {**scheme.parameters, **terms}, "content_hash": whole, "stack": stack}
+    return LawWithStack.model_construct(**own)
+
+
+@cache
+def pool_stack(pool: str) -> Stack | None:
+    """The shipped stack behind a shipped pool's fund, if there is one."""
+    if pool not in pool_names():
+        return None
+    stacks = (load_stack(name) for name in stack_names())
+    return next((stack for stack in stacks if stack.file.fund and stack.file.fund.pool == pool), None)
+
+
+def stack_changes(policy: Policy) -> tuple[Change, ...]:
+    """Changes of a reform that are about the stack's terms."""
+    if not isinstance(policy.scheme, LawWithStack):
+        return ()
+    return tuple(change for change in policy.change.changes if change.name in policy.scheme.stack.law.parameters)
+
+
+@dataclass(frozen=True)
+class _AtLaw:
+    """The stack under the law, at the spending that the fund's outgo tells.
+
+    Attributes
+    ----------
+    people, members
+        Share of members in each band ``(year, band)``, and members, million, ``(year,)``.
+    cost
+        Spending at unchanged ages against the severity's year, ``(year, draw)``.
+    paid
+        Mean payment a member, ones of the currency, ``(payer, year, draw)``.
+    """
+
+    severity: Severity
+    people: Array
+    members: Array
+    cost: Array
+    paid: Array
+
+
+def _at_law(basis: Basis, policy: Policy, stack: Stack) -> _AtLaw:
+    law = policy.reform(Reform())
+    key = ("stack at law", law.hash)
+    return basis.kept(key, lambda: _solved(basis, law, stack))  # type: ignore[return-value,arg-type]
+
+
+def _solved(basis: Basis, law: Policy, stack: Stack) -> _AtLaw:
+    if basis.members is None:
+        raise ForecasterError(
+            f"the basis {basis.label!r} knows no members, so that spending a head and with it {stack.id} cannot be "
+            "told; use the pool's fit"
+        )
+    fit = fitted_severity(stack)
+    severity = fit.best if basis.n_draws == 1 else fit.draws(basis.n_draws)
+    by_age = _members_by_age(basis.members, law, basis.years)
+    bands = [by_age[:, band.first_age : band.last_age + 1].sum(axis=1) for band in fit.file.bands]
+    members = by_age.sum(axis=1)
+    people = np.stack(bands, axis=1) / members[:, None]
+    wanted = basis.outlay * UNITS[law.scheme.unit] / 1e6 / members[:, None]
+    cost = _met(stack, law, basis.years, severity, people, wanted)
+    paid = evaluate(stack, law, basis.years, severity, cost_scale=cost).per_head(people)
+    return _AtLaw(severity, people, members, cost, paid)
+
+
+def _members_by_age(people: MemberPeople, law: Policy, years: Array) -> Array:
+    """Members by single age, million, ``(year, 101)``, under the law."""
+    n = len(years) + 1
+    people = replace(people, years=people.years[:n], persons=people.persons[:n])
+    if people.kind == "employees":
+        by_age: Array = employee_heads(people, law_ages(law, people.years)).by_age[1:].sum(axis=1)
+        return by_age
+    return people.workers / people.persons[0].sum() * people.persons[1:].sum(axis=1)
+
+
+def _met(stack: Stack, law: Policy, years: Array, severity: Severity, people: Array, wanted: Array) -> Array:
+    """Cost scale at which the fund's layers pay what is wanted a member, ``(year, draw)``."""
+    # Layers that pay after the fund's last one change nothing of what the fund pays.
+    last = max(i for i, layer in enumerate(stack.layers) if layer.id in _link(stack).pays)
+    first_layers = replace(stack, layers=stack.layers[: last + 1])
+
+    def paid_by_fund(cost: Array, spending: Severity) -> Array:
+        return np.log(_of_fund(stack, evaluate(first_layers, law, years, spending, cost_scale=cost).per_head(people)))
+
+    # The severity's best fit tells where to begin and how steeply payments rise with spending.
+    scales = np.log(_SCALES)
+    told = paid_by_fund(np.tile(_SCALES, (len(years), 1)), fitted_severity(stack).best)
+    steep, log_wanted = np.gradient(told, scales, axis=1), np.log(wanted)
+    log_cost = np.stack([np.interp(row, seen, scales) for row, seen in zip(log_wanted, told, strict=True)])
+    slope = np.stack([np.interp(row, scales, rise) for row, rise in zip(log_cost, steep, strict=True)])
+    gap = np.full_like(wanted, np.inf)
+    for _ in range(_MOST_ROUNDS):
+        gap = log_wanted - paid_by_fund(np.exp(log_cost), severity)
+        if np.abs(gap).max() < _MET:
+            return np.exp(log_cost)
+        log_cost = log_cost + np.clip(gap / np.maximum(slope, 0.3), -1.0, 1.0)
+    year = int(years[np.argmax(np.abs(gap).max(axis=1))])
+    raise ForecasterError(
+        f"no spending of the members makes the layers of {stack.id} pay the fund's outgo of {year}: their ceilings "
+        "bound them there; raise the ceilings, or shorten the horizon"
+    )
+
+
+def _of_fund(stack: Stack, paid: Array) -> Array:
+    """What the fund's layers pay together, ``(year, draw)``, of payments ``(payer, year, draw)``."""
+    names = [layer.id for layer in stack.layers]
+    total: Array = paid[[names.index(name) for name in _link(stack).pays]].sum(axis=0)
+    return total
+
+
+def _link(stack: Stack) -> FundLink:
+    assert stack.file.fund is not None  # a law is joined only with a stack that names its fund
+    return stack.file.fund
+
+
+def _under_policy(basis: Basis, policy: Policy, stack: Stack) -> Array:
+    """Mean payment a member under the policy at the law's spending, ``(payer, year, draw)``."""
+    at_law, changes = _at_law(basis, policy, stack), stack_changes(policy)
+    if not changes:
+        return at_law.paid
+
+    def made() -> Array:
+        found = evaluate(stack, policy, basis.years, at_law.severity, cost_scale=at_law.cost).per_head(at_law.people)
+        # Before the first change nothing differs, not by rounding either.
+        before = basis.years < min(change.start.year for change in changes)
+        return np.where(before[:, None], at_law.paid, found)
+
+    paid: Array = basis.kept_last("stack under a policy", (policy.scheme.content_hash, changes), made)
+    return paid
+
+
+def outgo_factor(basis: Basis, policy: Policy) -> Array | None:
+    """What a reform of the fund's layers makes of its outgo, ``(year, draw)``; None when it touches no layer."""
+    if not stack_changes(policy):
+        return None
+    stack = policy.scheme.stack  # type: ignore[attr-defined]  # changes of a stack come from a law with one
+    at_law = _at_law(basis, policy, stack)
+    return _of_fund(stack, _under_policy(basis, policy, stack)) / _of_fund(stack, at_law.paid)
+
+
+def idle_terms(basis: Basis, policy: Policy, names: Sequence[str]) -> tuple[str, ...]:
+    """Which of the stack's terms a reform changes without moving any payer's money in any year and draw."""
+    own = {change.name for change in stack_changes(policy)}
+    found = []
+    for name in (name for name in names if name in own):
+        stack = policy.scheme.stack  # type: ignore[attr-defined]
+        without = Policy(policy.scheme, Reform(tuple(c for c in policy.change.changes if c.name != name)))
+        if np.array_equal(_under_policy(basis, policy, stack), _under_policy(basis, without, stack)):
+            found.append(name)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class CarePaid:
+    """Who pays for the members' care.
+
+    Attributes
+    ----------
+    payers
+        Layers in order of payment, then ``out_of_pocket``.
+    of_fund
+        Whether the fund pays it, ``(payer,)``.
+    amounts
+        Nominal money in the pool's unit, flow, ``(payer, year, draw)``; those of the fund sum to its outgo.
+    cost
+        Spending at unchanged ages against the severity's year, ``(year, draw)``.
+    members
+        Members under the law, million, ``(year,)``.
+    """
+
+    payers: tuple[str, ...]
+    of_fund: Array
+    years: Array
+    amounts: Array
+    cost: Array
+    members: Array
+
+    @property
+    def spending(self) -> Array:
+        """All payments together, ``(year, draw)``."""
+        return self.amounts.sum(axis=0)
+
+
+def care_paid(basis: Basis, policy: Policy, outgo: Array, shifted: Array | float = 0.0) -> CarePaid | None:
+    """Who pays for the members' care in a projection; None under a law without a stack, or without members.
+
+    Levers outside the stack move all payers alike, as if they moved the care itself, but for the part ``shifted``.
+
+    Parameters
+    ----------
+    outgo
+        The fund's, of the projection, ``(year, draw)``.
+    shifted
+        Part of the outgo that the fund pays in the household's place by a lever outside the stack, ``(year, 1)``.
+    """
+    if not isinstance(policy.scheme, LawWithStack) or basis.members is None:
+        return None
+    stack = policy.scheme.stack
+    at_law, paid = _at_law(basis, policy, stack), _under_policy(basis, policy, stack)
+    payers = (*(layer.id for layer in stack.layers), OUT_OF_POCKET)
+    of_fund = np.array([name in _link(stack).pays for name in payers])
+    amounts = paid * (outgo * (1.0 - shifted) / _of_fund(stack, paid))
+    if np.any(shifted):
+        amounts[int(np.argmax(of_fund))] += outgo * shifted
+        # No household pays less than nothing: what the fund gives beyond that is more care.
+        amounts[-1] = np.maximum(amounts[-1] - outgo * shifted, 0.0)
+    return CarePaid(payers, of_fund, basis.years, amounts, at_law.cost, at_law.members)
+
+
+def household_bands(
+    basis: Basis, policy: Policy, years: Sequence[int], places: Sequence[str] = ("all",)
+) -> Mapping[tuple[int, str, str], Array]:
+    """Households in need after all payers, by draw: (year, place, measure) to shares of households, ``(draw,)``.
+
+    The nation's households are simulated at a few cost scales of the stack's insured; those of other stacks follow
+    their own assumed growth. Incomes follow the stack's assumption in every draw. Only the stack's own terms move them.
+
+    Raises
+    ------
+    ForecasterError
+        When the stack is none of the households' file.
+    """
+    stack = policy.scheme.stack  # type: ignore[attr-defined]  # asked for under a law with a stack only
+    file = read_households()
+    if stack.id not in file.stacks:
+        raise ForecasterError(f"households/{file.id}.toml does not know the stack {stack.id}")
+    at_law = _at_law(basis, policy, stack)
+    laws = shipped_laws(file, {stack.id: (stack, policy)})
+    found: dict[tuple[int, str, str], Array] = {}
+    for year in years:
+        log_cost = np.log(at_law.cost[int(year - basis.years[0])])
+        knots = np.unique(np.quantile(log_cost, np.linspace(0.0, 1.0, _KNOTS)))
+        tables = [
+            household_measures(file, laws, int(year), HOUSEHOLDS, cost={stack.id: float(np.exp(knot))}).measures
+            for knot in knots
+        ]
+        last = tables[0]["stage"].iloc[-1]
+        for place in places:
+            for measure in HOUSEHOLD_MEASURES:
+                values = [_value(table, place, last, measure) for table in tables]
+                found[int(year), place, measure] = np.interp(log_cost, knots, values)
+    return found
+
+
+def _value(table: pd.DataFrame, place: str, stage: str, measure: str) -> float:
+    rows = table[(table["place"] == place) & (table["stage"] == stage) & (table["measure"] == measure)]
+    return float(rows["value"].iloc[0])
