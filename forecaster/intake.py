@@ -18,48 +18,63 @@ from forecaster.intake_files import Cell, Grid
 from forecaster.pool_accounts import COLUMNS, FIRST_POSSIBLE, LAST_POSSIBLE
 
 YEAR, NOTE = "year", "note"
-# First year of the Republic of China: 1912.
+# What is added to the years of an era to get calendar years; those of the Republic of China also stand without a mark.
 ROC_OFFSET = 1911
+ERAS: Mapping[str, int] = {
+    "民國": ROC_OFFSET, "民国": ROC_OFFSET,
+    "昭和": 1925, "S": 1925, "平成": 1988, "H": 1988, "令和": 2018, "R": 2018,
+}  # fmt: skip
 _SIZES = {"one": 1, "thousand": 10**3, "m": 10**6, "bn": 10**9}
 # Words for multiples, longest first so that 十億 is not read as 億.
 MULTIPLES: Mapping[str, int] = {
-    "trillion": 10**12, "万亿": 10**12, "萬億": 10**12, "兆": 10**12,
-    "billion": 10**9, "十億": 10**9, "十亿": 10**9, "bn": 10**9,
-    "億": 10**8, "亿": 10**8,
+    "trillion": 10**12, "万亿": 10**12, "萬億": 10**12, "兆": 10**12, "조": 10**12,
+    "billion": 10**9, "十億": 10**9, "十亿": 10**9, "십억": 10**9, "bn": 10**9,
+    "mrd": 10**9, "milliarden": 10**9, "milliard": 10**9, "md": 10**9,
+    "億": 10**8, "亿": 10**8, "억": 10**8,
     "千萬": 10**7, "千万": 10**7,
-    "million": 10**6, "百萬": 10**6, "百万": 10**6, "mn": 10**6, "mio": 10**6, "m": 10**6,
-    "萬": 10**4, "万": 10**4,
-    "thousand": 10**3, "千": 10**3, "仟": 10**3, "one": 1, "元": 1,
+    "million": 10**6, "millionen": 10**6, "百萬": 10**6, "百万": 10**6, "백만": 10**6,
+    "mn": 10**6, "mio": 10**6, "m": 10**6,
+    "萬": 10**4, "万": 10**4, "만": 10**4,
+    "thousand": 10**3, "tsd": 10**3, "千": 10**3, "仟": 10**3, "천": 10**3, "one": 1, "元": 1, "円": 1, "원": 1,
 }  # fmt: skip
 _LATIN = "|".join(word for word in MULTIPLES if word.isascii())
 _CHINESE = "|".join(sorted((word for word in MULTIPLES if not word.isascii()), key=len, reverse=True))
 _UNIT = re.compile(rf"(?:\b({_LATIN})s?\b)|({_CHINESE})", re.IGNORECASE)
 # Where a heading states its unit: in brackets, after a colon of 單位, or after "in".
-_STATED = re.compile(r"[\[(]([^\])]*)[\])]|(?:單位|单位|unit)\s*:?\s*(\S.*)|\bin\s+(.+)", re.IGNORECASE)
+_STATED = re.compile(
+    r"[\[(]([^\])]*)[\])]|(?:單位|单位|単位|단위|einheit|unité|unit)\s*:?\s*(\S.*)|\bin\s+(.+)", re.IGNORECASE
+)
 # Words by which columns are known, wherever they stand in a heading; the first name that has one wins.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "reserve": (
         "closing reserve", "year-end balance", "reserve", "fund balance", "累计结余", "累计结存", "累計結餘",
-        "滚存结余", "安全準備", "期末结余", "期末結餘", "准备金", "準備金", "结存", "rücklage", "rücklagen",
+        "滚存结余", "安全準備", "期末结余", "期末結餘", "准备金", "準備金", "结存", "積立金", "rücklage",
+        "finanzreserven", "réserve", "누적적립금", "적립금", "준비금",
     ),
-    "rate": ("premium rate", "contribution rate", "rate", "費率", "费率", "beitragssatz"),
+    "rate": (
+        "premium rate", "contribution rate", "rate", "費率", "费率", "料率", "보험료율", "beitragssatz",
+        "taux de cotisation",
+    ),
     "income": (
         "total income", "total revenue", "income", "revenue", "receipts", "基金收入", "保險收入", "收入合計",
-        "收入合计", "總收入", "总收入", "收入", "einnahmen",
+        "收入合计", "總收入", "总收入", "收入", "収入", "수입", "einnahmen", "recettes",
     ),
     "outgo": (
         "total expenditure", "outgo", "expenditure", "spending", "outlays", "基金支出", "保險成本", "支出合計",
-        "支出合计", "總支出", "总支出", "支出", "ausgaben",
+        "支出合计", "總支出", "总支出", "支出", "지출", "ausgaben", "dépenses",
     ),
     # After the others: 年底安全準備 is a reserve.
-    YEAR: ("calendar year", "year", "年度", "年份", "年別", "年", "jahr"),
-    NOTE: ("note", "remark", "備註", "备注", "附註"),
+    YEAR: (
+        "calendar year", "fiscal year", "year", "年度", "年份", "年別", "年", "연도", "년도", "jahr", "année",
+        "exercice",
+    ),
+    NOTE: ("note", "remark", "備註", "备注", "附註", "備考", "비고", "anmerkung", "remarque"),
 }  # fmt: skip
-_BLANK = {"", "-", "--", "–", "—", "…", "...", "..", "n/a", "na", "nan", "none", "null", "x"}
+_BLANK = {"", "k.a.", "k. a.", "-", "--", "–", "—", "…", "...", "..", "n/a", "na", "nan", "none", "null", "x"}
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[, '\u2019\u00a0\u202f]\d{3})+(?:\.\d+)?")
 _POINTED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})*,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}")
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_YEAR = re.compile(r"(民國|民国)?\s*(\d{1,4})\s*(?:年度?|年底|年末)?")
+_YEAR = re.compile(rf"(?:FY\s*)?({'|'.join(ERAS)})?\s*(\d{{1,4}}|元)\s*(?:年度?|年底|年末|년도?)?")
 # Rows above the heading that are searched for it.
 _MOST_TITLES = 30
 
@@ -159,7 +174,7 @@ class _Reader:
         if self.grid.guessed:
             self.met["encoding"] = f"text in {self.grid.encoding}, concluded from its words"
         grid, head = self._heading()
-        columns = self._columns(grid.rows[head])
+        columns = self._columns(grid.rows[head], {self._along(cell) for row in grid.rows[head + 1 :] for cell in row})
         money = self._money(columns)
         rows, notes = self._rows(grid.rows[head + 1 :], columns, money)
         if not rows and not self.faults:
@@ -203,8 +218,8 @@ class _Reader:
                 return name
         return None
 
-    def _columns(self, row: Sequence[Cell]) -> dict[int, tuple[str, Cell]]:
-        """Column (or row, in a turned sheet) to our name and its heading."""
+    def _columns(self, row: Sequence[Cell], filled: set[int]) -> dict[int, tuple[str, Cell]]:
+        """Column (or row, in a turned sheet) to our name and its heading; ``filled`` are those with anything below."""
         found: dict[str, list[Cell]] = {}
         left = []
         for cell in row:
@@ -213,6 +228,11 @@ class _Reader:
                 left.append(plain(cell.value))
             else:
                 found.setdefault(name, []).append(cell)
+        # A footnote below a sheet whose years run across stands where headings do.
+        for name, cells in found.items():
+            if len(cells) > 1 and (held := [cell for cell in cells if self._along(cell) in filled]):
+                left += [plain(cell.value) for cell in cells if cell not in held]
+                found[name] = held
         for name in dict.fromkeys((YEAR, *(self.wishes.columns or {}))):
             if name not in found:
                 stated = (self.wishes.columns or {}).get(name, name)
@@ -276,11 +296,14 @@ class _Reader:
             at = cells.get(YEAR)
             match = None if at is None else _YEAR.fullmatch(plain(at.value))
             if at is not None and match is not None:
-                found.append((at, match[1] or "", int(match[2]), {**cells, **figures}))
+                number = 1 if match[2] == "元" else int(match[2])  # the first year of an era has a word of its own
+                found.append((at, match[1] or "", number, {**cells, **figures}))
             elif figures:
                 first = at if at is not None else next(iter(figures.values()))
-                mend = "write the year into every row (merged cells hold it once); take sums and half years out"
-                self._cell_fault(first, YEAR, "a calendar year such as 2015 or 民國104年", mend)
+                mend = (
+                    "write the year into every row without marks (merged cells hold it once); take out sums and halves"
+                )
+                self._cell_fault(first, YEAR, "a calendar year such as 2015, 民國104年 or 平成27年度", mend)
             elif row:
                 left.append(plain(row[0].value)[:40])
         if left:
@@ -305,19 +328,26 @@ class _Reader:
         return {year: table[year] for year in sorted(table)}, notes
 
     def _years(self, found: Sequence[tuple[Cell, str, int]]) -> list[int]:
-        """Calendar years; those of the Republic are recognised by their mark or because all are below 200."""
-        roc = bool(found) and (any(mark for _, mark, _ in found) or all(number < 200 for *_, number in found))
+        """Calendar years; eras are known by their marks, that of the Republic also because all are below 200."""
+        marks = {mark for _, mark, _ in found} - {""}
+        roc = bool(found) and (bool(marks) or all(number < 200 for *_, number in found))
+        japanese = any(ERAS[mark] != ROC_OFFSET for mark in marks)
         years = []
         for at, mark, number in found:
-            year = number + ROC_OFFSET if roc and (mark or number < 200) else number
-            if roc and not mark and number >= 200:
+            year = number + ERAS[mark] if mark else number + ROC_OFFSET if roc and number < 200 else number
+            if (roc and not mark and number >= 200) or (japanese and not mark):
                 self._cell_fault(at, YEAR, "one way of counting years", "write all of them alike")
             elif not FIRST_POSSIBLE <= year <= LAST_POSSIBLE:
                 allowed = f"a calendar year from {FIRST_POSSIBLE} to {LAST_POSSIBLE}"
                 self._cell_fault(at, YEAR, allowed, "write it in four digits")
             years.append(year)
-        if roc:
+        if japanese:
+            first, last = (f"{plain(found[i][0].value)} is {years[i]}" for i in (0, -1))
+            self.met["era-years"] = f"years of Japan's eras: {first}, {last}"
+        elif roc:
             self.met["roc-years"] = f"years of the Republic of China: {found[0][2]} is {years[0]}"
+        if any(re.search("年度|FY", plain(at.value)) for at, *_ in found) and not (roc and not japanese):
+            self.met["fiscal-years"] = "fiscal years, each taken as the calendar year that it is named for"
         return years
 
     def _comma(self, cells: Iterable[Cell]) -> bool:

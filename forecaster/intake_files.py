@@ -19,9 +19,15 @@ LARGEST_FILE = 10_000_000  # bytes, as it lies on disk
 LARGEST_UNPACKED = 60_000_000  # bytes, all parts of a workbook
 MOST_PARTS = 500
 MOST_ROWS, MOST_COLUMNS = 5_000, 500
-ENCODINGS = ("utf-8", "big5", "gb18030", "utf-16")
-# Words of yearly accounts by which one legacy encoding is told from the other; both decode nearly any bytes.
-_TELLING = ("年", "收入", "支出", "費", "费", "餘", "余", "合計", "合计", "單位", "单位", "億", "亿", "萬", "万", "元")
+# Legacy encodings by the name that Python's decoder has; the last decodes nearly any bytes.
+_LEGACY = {"big5": "cp950", "gb18030": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "windows-1252": "cp1252"}
+ENCODINGS = ("utf-8", "utf-16", *_LEGACY)
+# Words of yearly accounts by which one legacy encoding is told from the others; most decode nearly any bytes.
+_TELLING = (
+    "年", "收入", "支出", "費", "费", "餘", "余", "合計", "合计", "單位", "单位", "億", "亿", "萬", "万", "元",
+    "収入", "単位", "残高", "保険", "円", "연도", "수입", "지출", "적립금", "보험", "억", "단위",
+    "Rücklage", "Überschuss", "für", "année", "dépenses", "réserve", "€",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def _decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, str
     if encoding is not None:
         if encoding not in ENCODINGS:
             raise ForecasterError(f"--encoding {encoding}: there are {', '.join(ENCODINGS)}")
-        name = {"big5": "cp950", "utf-8": "utf-8-sig"}.get(encoding, encoding)
+        name = {**_LEGACY, "utf-8": "utf-8-sig"}.get(encoding, encoding)
         try:
             return content.decode(name), encoding, False
         except UnicodeDecodeError as error:
@@ -174,15 +180,16 @@ def _decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, str
     except UnicodeDecodeError:
         pass
     texts: dict[str, str] = {}
-    for legacy, name in (("big5", "cp950"), ("gb18030", "gb18030")):
+    for legacy, name in _LEGACY.items():
         try:
             texts[legacy] = content.decode(name)
         except UnicodeDecodeError:
             continue
     if not texts:
-        words = "bytes that are neither UTF-8 nor Big5 nor GB18030"
+        words = "bytes of no encoding that is known here"
         raise _refused(path, words, ", ".join(ENCODINGS), "save it as CSV UTF-8")
-    likely = max(texts, key=lambda name: sum(texts[name].count(word) for word in _TELLING))
+    told = {name: sum(text.count(word) for word in _TELLING) for name, text in texts.items()}
+    likely = max(told, key=lambda name: (told[name], name == "windows-1252"))
     return texts[likely], likely, True
 
 

@@ -49,6 +49,12 @@ def data_hashes(place: str) -> dict[str, str | None]:
     }
 
 
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that can move a figure, and of Python."""
+    found = {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return found | {"python": platform.python_version()}
+
+
 def run_manifest(
     basis: Basis,
     law: Policy,
@@ -90,8 +96,7 @@ def run_manifest(
         "fit": None,
         "data": data_hashes(scheme.place),
         "code": {"version": forecaster.__version__, "sha256": code_hash()},
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES}
-        | {"python": platform.python_version()},
+        "libraries": library_versions(),
     }
     if reform is not None:
         content["reform"] = {"changes": [str(change) for change in reform.change.changes], "sha256": reform.hash}

@@ -92,6 +92,7 @@ class _PoolFile(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     label: str = ""
     country: str = Field(pattern=r"^[A-Za-z]{3}$")
+    population: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+\.nc$")
     currency: str = Field(pattern=r"^[A-Z]{3}$")
     unit: Literal["bn", "m", "thousand", "one"]
     model: Literal["nhi", "plain"] = "plain"
@@ -144,6 +145,8 @@ class Pool:
         Whose heads the accounts cover; None where the country's population stands in.
     category_mix
         Category of the law to its share in the contribution base; None for equal shares.
+    population
+        File of imported tables of its country's people (``forecaster pool population``); None where they are shipped.
     """
 
     name: str
@@ -161,6 +164,12 @@ class Pool:
     breaks: tuple[Break, ...] = ()
     members: Members | None = None
     category_mix: Mapping[str, float] | None = None
+    population: Path | None = None
+
+    @property
+    def people(self) -> str:
+        """Whose people stand behind it, as :func:`forecaster.demography.tables.load_wpp` takes it."""
+        return self.place if self.population is None else str(self.population)
 
     @property
     def law(self) -> Scheme:
@@ -193,7 +202,8 @@ class Pool:
     def files(self) -> tuple[Path, ...]:
         """Files that a fit of a plain pool reads beside the law."""
         if self.folder is not None:
-            return self.folder / POOL_FILE, self.folder / ACCOUNTS_FILE
+            people = () if self.population is None else (self.population,)
+            return self.folder / POOL_FILE, self.folder / ACCOUNTS_FILE, *people
         observed = data_dir() / "observed" / self.place
         series = ("pool_accounts", *((own_table(self.members.total),) if self.members else ()))
         return data_dir() / "pools" / f"{self.name}.toml", *(observed / f"{name}.csv" for name in dict.fromkeys(series))
@@ -299,6 +309,7 @@ def _pool(content: _PoolFile, schemes: tuple[str, ...], first_year: int, folder:
         breaks=content.breaks,
         members=content.members,
         category_mix=content.category_mix,
+        population=folder / content.population if folder is not None and content.population else None,
     )
 
 

@@ -131,7 +131,9 @@ def test_what_cannot_be_is_told(tmp_path):
     assert "no run 'official'" in told("runs", "show", "official")
     assert "there are fit, backtest" in told("runs", "list", "--kind", "guess")
     assert "--save wants a reason" in told("project", "tw_nhi_2g", *COMMITTEE, "--save", " ")
-    assert "xlsx, netcdf, json" in told("project", "tw_nhi_2g", *COMMITTEE, "--also", "pdf", "--out", tmp_path / "x")
+    assert "xlsx, netcdf, zarr, json" in told(
+        "project", "tw_nhi_2g", *COMMITTEE, "--also", "pdf", "--out", tmp_path / "x"
+    )
     assert "add --out DIR" in told("project", "tw_nhi_2g", *COMMITTEE, "--also", "xlsx")
 
 

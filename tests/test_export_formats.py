@@ -14,8 +14,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import load_workbook
+from zarr.storage import ZipStore
 
 from forecaster import export
+from forecaster.errors import ForecasterError
+from forecaster.export import workbook as workbook_room
 from forecaster.export.workbook import CUT, LONGEST_TEXT
 from forecaster.manifest import run_manifest
 from forecaster.policy import Policy, Reform
@@ -116,6 +119,22 @@ def test_netcdf_holds_every_draw(result, tmp_path):
         assert found["outgo"].attrs["unit"] == "TWD bn per year"
         assert found.attrs["run_hash"] == manifest["run_hash"]
         assert "general_premium_rate=0.0557@2027-01-01" in found.attrs["policies"]
+
+
+def test_zarr_holds_every_draw_in_one_file_of_fixed_bytes(result, tmp_path):
+    scenarios, manifest = result
+    path = tmp_path / "draws.zarr.zip"
+    path.write_bytes(export.zarr_bytes(scenarios, manifest))
+    expected = export.draws_dataset(scenarios, manifest)
+    with ZipStore(path, mode="r") as store, xr.open_zarr(store) as found:
+        xr.testing.assert_identical(found.load(), expected)
+    assert export.zarr_bytes(scenarios, manifest) == path.read_bytes()
+
+
+def test_a_table_that_no_sheet_can_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(workbook_room, "MOST_ROWS", 2)
+    with pytest.raises(ForecasterError, match="table t has 3 rows, and a sheet holds 2; take CSV or Parquet"):
+        export.workbook_bytes({"t": pd.DataFrame({"x": [1.0, 2.0, 3.0]})}, about={}, dictionary=False)
 
 
 def test_json_is_strict_and_holds_the_tables(result):

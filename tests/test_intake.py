@@ -85,6 +85,69 @@ def test_simplified_characters_are_told_from_traditional_ones(tmp_path):
     assert found.recognised[0].words == "text in gb18030, concluded from its words"
 
 
+JAPANESE = """第３表　協会会計の収支,,,,
+（単位：億円）,,,,
+年度,収入計,支出計,準備金残高,保険料率
+平成２９年度,"９９,４８５","94,998","22,573",10.00%
+平成30年度,"103,461","97,513","28,521",10.00%
+令和元年度,"108,697","103,298","33,920",10.00%
+令和２年度,"107,650","101,467","40,103",10.00%
+（注）端数整理のため合計が一致しない,,,,
+"""
+KOREAN = """건강보험 재정현황
+(단위: 억원)
+연도,총수입,총지출,당기수지,누적적립금,보험료율
+2018년,"621,159","622,937","△1,778","205,955",6.24%
+2019년,"680,643","708,886","△28,243","177,712",6.46%
+2020년,"734,185","737,716","△3,531","174,181",6.67%
+"""
+GERMAN = """Gesetzliche Krankenversicherung, Einnahmen und Ausgaben in Mrd. Euro
+Jahr;Einnahmen;Ausgaben;Überschuss;Rücklage der Kassen;Beitragssatz in %
+2019;251,87;252,47;-0,60;19,90;15,5
+2020;260,73;262,60;-1,87;16,70;15,7
+2021;278,65;283,88;-5,23;10,10;15,9
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "unit", "told", "year", "row"),
+    [
+        (JAPANESE, "utf-8", "bn", "era-years", 2019, (10869.7, 10329.8, 3392.0, 0.10)),
+        (JAPANESE, "cp932", "bn", "shift_jis", 2017, (9948.5, 9499.8, 2257.3, 0.10)),
+        (KOREAN, "utf-8-sig", "bn", "억", 2019, (68064.3, 70888.6, 17771.2, 0.0646)),
+        (KOREAN, "cp949", "bn", "euc-kr", 2020, (73418.5, 73771.6, 17418.1, 0.0667)),
+        (GERMAN, "utf-8", "m", "mrd", 2021, (278650.0, 283880.0, 10100.0, 0.159)),
+        (GERMAN, "cp1252", "bn", "windows-1252", 2020, (260.73, 262.60, 16.70, 0.157)),
+    ],
+)
+def test_tables_of_other_authorities(tmp_path, text, encoding, unit, told, year, row):
+    found = taken(write(tmp_path, text.encode(encoding)), unit)
+    assert figures(found)[year] == dict(zip(("income", "outgo", "reserve", "rate"), row, strict=True))
+    assert told in " ".join(f"{item.key} {item.words}" for item in found.recognised)
+
+
+def test_a_footnote_below_years_that_run_across_is_no_heading(tmp_path):
+    rows = [line.split(",") for line in JAPANESE.replace('"', "").splitlines()]
+    across = [
+        ["（単位：億円）"],
+        ["項目／年度", "平成30年度", "令和元年度"],
+        ["収入", "100", "110"],
+        ["支出", "90", "95"],
+        rows[-1],
+    ]
+    found = taken(write(tmp_path, "\n".join(",".join(row) for row in across)))
+    assert figures(found) == {2018: {"income": 10.0, "outgo": 9.0}, 2019: {"income": 11.0, "outgo": 9.5}}
+    assert "端数整理" in {item.key: item.words for item in found.recognised}["left out"]
+
+
+def test_years_of_eras_are_counted_one_way(tmp_path):
+    words = {item.key: item.words for item in taken(write(tmp_path, JAPANESE)).recognised}
+    assert words["era-years"] == "years of Japan's eras: 平成29年度 is 2017, 令和2年度 is 2020"
+    assert "fiscal years" in words["fiscal-years"]
+    assert "one way of counting years" in faults(write(tmp_path, JAPANESE.replace("令和元年度", "31年度")))
+    assert "one way of counting years" in faults(write(tmp_path, JAPANESE.replace("令和元年度", "2019年度")))
+
+
 def test_everything_recognised_is_told(tmp_path):
     found = {item.key: item.words for item in taken(write(tmp_path, PRINTED)).recognised}
     assert set(found) == {
@@ -179,10 +242,12 @@ def test_a_malformed_file_is_refused_with_place_and_rule(tmp_path, text, told):
 
 
 def test_a_wrong_encoding_is_told(tmp_path):
-    path = write(tmp_path, b"year,income\n2015,\xff\xff\xff\n")
-    assert "neither UTF-8 nor Big5 nor GB18030" in faults(path)
+    path = write(tmp_path, b"year,income\n2015,\x81\n")
+    assert "bytes of no encoding that is known here" in faults(path)
     assert "that are not big5" in faults(path, encoding="big5")
-    with pytest.raises(ForecasterError, match="there are utf-8, big5, gb18030, utf-16"):
+    with pytest.raises(
+        ForecasterError, match="there are utf-8, utf-16, big5, gb18030, shift_jis, euc-kr, windows-1252"
+    ):
         read_grid(path, encoding="ebcdic")
 
 

@@ -79,7 +79,7 @@ def test_a_new_pool_is_a_folder_that_asks_to_be_filled(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("mine", "--country", "FRA"), "DEU (Germany)"),
+        (("mine", "--country", "DUE"), "no country of this three-letter code"),
         (("tw_nhi", "--country", "TWN"), "name of a shipped pool"),
         (("a b", "--country", "DEU"), "letters, digits"),
         (("mine", "--country", "DEU", "--unit", "dozen"), "bn, m, thousand, one"),

@@ -121,6 +121,15 @@ def test_the_tables_are_the_runs_own(material):
     assert sum(isinstance(b, Picture) for b in blocks) == 3
 
 
+def test_provisions_are_printed_as_people_read_them(material):
+    blocks = report_blocks(material, Texts("en"))
+    at = next(i for i, b in enumerate(blocks) if isinstance(b, Table) and b.caption.startswith("Provisions"))
+    printed = {row[0]: row[1] for row in blocks[at].rows}
+    assert printed["General premium rate"] == "4.69%"
+    assert "10,000,000 TWD" in printed.values()
+    assert "further provisions stand in the scheme tw_nhi_2g" in blocks[at + 1].text
+
+
 def test_charts_are_sound_vega_lite(material):
     for block in report_blocks(material, Texts("zh-Hans")):
         if isinstance(block, Picture):
@@ -160,6 +169,14 @@ def test_word_opens_with_all_headings(material):
         texts(f"s{i}") for i in range(1, 14)
     ]
     assert len(document.inline_shapes) == 3
+    page = document.sections[0]
+    room = page.page_width - page.left_margin - page.right_margin
+    for table in document.tables:
+        assert sum(column.width for column in table.columns) == pytest.approx(room, rel=1e-3)
+        assert "w:tblHeader" in table.rows[0]._tr.xml, "the header stands on every page"
+    # A wide column of words gets the room, not each the same.
+    first = document.tables[0]
+    assert first.columns[0].width > 1.5 * first.columns[4].width
 
 
 def test_the_pdf_is_the_same_each_time_and_tagged(material):

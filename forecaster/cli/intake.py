@@ -39,6 +39,7 @@ def import_accounts(
     What is recognised (columns, unit, ROC years, percents, encoding) is shown and taken only when you confirm it.
     Example: forecaster pool import my_fund printed.xlsx --sheet 收支 --unit 億 --yes
     """
+    from forecaster.export import write_file
     from forecaster.intake import Wishes, accounts_csv, understand
     from forecaster.intake_files import read_grid
 
@@ -50,7 +51,7 @@ def import_accounts(
     _confirmed(str(file), intake, confirm or [], yes, asking=not json_)
     remarks = _remarks(file, grid.sheet, intake, unit)
     target = folder / "accounts.csv"
-    _write(target, accounts_csv(intake, remarks))
+    write_file(target, accounts_csv(intake, remarks).encode())
     answer: dict[str, Any] = {
         "file": str(target),
         "years": sorted(intake.rows),
@@ -119,18 +120,3 @@ def _remarks(file: Path, sheet: str, intake: Any, unit: str | None) -> list[str]
     remarks = [f"Imported from {file.name}{where}, SHA-256 {sha256(file.read_bytes())}"]
     remarks += [f"confirmed: {item.words}" for item in intake.recognised]
     return remarks + ([f"stated: money in {unit}"] if unit else [])
-
-
-def _write(path: Path, text: str) -> None:
-    import os
-
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ForecasterError(f"cannot write {path}: {error.strerror}; it is as it was before") from None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from forecaster.cli.intake import import_accounts
+from forecaster.cli.population import population
 from forecaster.cli.shared import Json, console, print_json
 from forecaster.errors import ForecasterError
+
+if TYPE_CHECKING:
+    from forecaster.pools import Pool
 
 pool = typer.Typer(
     help="Make, fill and check a pool of your own: yearly income, outgo, reserve and premium rate.",
@@ -18,16 +22,7 @@ pool = typer.Typer(
 )
 
 pool.command("import")(import_accounts)
-
-CURRENCIES = {
-    "TWN": "TWD",
-    "CHN": "CNY",
-    "JPN": "JPY",
-    "KOR": "KRW",
-    "DEU": "EUR",
-    "SGP": "SGD",
-    "USA": "USD",
-}
+pool.command()(population)
 
 
 @pool.command()
@@ -70,10 +65,9 @@ def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> 
     """
     import re
 
-    from forecaster.demography.tables import check_place
     from forecaster.pools import ACCOUNTS_FILE, POOL_FILE, SCHEME_FILE, UNITS, pool_names
 
-    code = check_place(country)
+    code, usual = _country(country)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", folder.name):
         raise ForecasterError(f"{folder.name!r} is no name of a pool: letters, digits, _ and - only")
     if folder.name in pool_names():
@@ -82,7 +76,7 @@ def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> 
         raise ForecasterError(f"{folder} exists already; choose another name")
     if unit not in UNITS:
         raise ForecasterError(f"--unit {unit}: allowed are {', '.join(UNITS)}")
-    money = currency or CURRENCIES[code]
+    money = currency or usual
     if not re.fullmatch(r"[A-Z]{3}", money):
         raise ForecasterError(f"--currency {money}: write its three capital letters, such as EUR")
     filled = {"@NAME@": folder.name, "@COUNTRY@": code, "@CURRENCY@": money, "@UNIT@": unit}
@@ -102,6 +96,19 @@ def make_folder(folder: Path, country: str, currency: str | None, unit: str) -> 
         raise ForecasterError(f"cannot write {folder}: {error.strerror}") from None
     told = {folder / file: what for file, (_, what) in files.items()}
     return {**told, folder / WORKBOOK: "the same as a workbook, for those who prefer one"}
+
+
+def _country(country: str) -> tuple[str, str]:
+    """Three-letter code of a country and its currency today."""
+    from babel.core import get_global
+    from babel.numbers import get_territory_currencies
+
+    code = country.upper()
+    short = list(get_global("territory_aliases").get(code, [])) if len(code) == 3 and code.isalpha() else []
+    money = get_territory_currencies(short[0]) if len(short) == 1 else []
+    if not money:
+        raise ForecasterError(f"--country {country}: no country of this three-letter code (ISO 3166), such as DEU")
+    return code, str(money[-1])
 
 
 def _workbook(money: str) -> bytes:
@@ -155,12 +162,11 @@ def findings(name: str) -> dict[str, Any]:
     """
     import numpy as np
 
-    from forecaster.demography.tables import check_place
     from forecaster.pool_accounts import COLUMNS
     from forecaster.pools import find_pool, known_accounts
 
     own = find_pool(name)
-    check_place(own.place)
+    _check_people(own)
     accounts, law = known_accounts(own), own.law
     return {
         "pool": own.name,
@@ -172,6 +178,27 @@ def findings(name: str) -> dict[str, Any]:
         "rate": law.parameter("general_premium_rate").in_force()[-1][1],
         "scheme": law.content_hash,
     }
+
+
+def _check_people(own: Pool) -> None:
+    """The tables of the country's people are there, shipped or imported.
+
+    Raises
+    ------
+    ForecasterError
+        When they are not, or are of another country.
+    """
+    from forecaster.demography.tables import PLACES, load_wpp
+    from forecaster.pools import POOL_FILE
+
+    code = own.place.upper()
+    if own.population is None and code not in PLACES:
+        raise ForecasterError(
+            f"{own.folder}/{POOL_FILE}: country {code}: its population is not shipped, as {', '.join(PLACES)} are; "
+            f"import it: forecaster pool population {own.folder} FILE... (docs/pools.md says which files)"
+        )
+    if (held := load_wpp(own.people).place) != code:
+        raise ForecasterError(f"{own.population} holds the people of {held}, but {POOL_FILE} says {code}; import again")
 
 
 WORKBOOK = "accounts.xlsx"
@@ -188,7 +215,7 @@ _POOL = """\
 # A pool of your own. Next to it: accounts.csv (figures) and scheme.toml (law).
 name = "@NAME@"
 label = "@NAME@"            # what people call it; shown with results
-country = "@COUNTRY@"              # its population: TWN CHN JPN KOR DEU SGP USA
+country = "@COUNTRY@"              # people shipped: TWN CHN JPN KOR DEU SGP USA; others: forecaster pool population
 currency = "@CURRENCY@"
 unit = "@UNIT@"                   # of all money in accounts.csv: bn (thousand millions), m (millions), thousand, one
 

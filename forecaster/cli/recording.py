@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from forecaster.schemes import Scheme
     from forecaster.store import Run, Store
 
-FORMATS = {"xlsx": "forecast.xlsx", "netcdf": "draws.nc", "json": "forecast.json"}
+FORMATS = {"xlsx": "forecast.xlsx", "netcdf": "draws.nc", "zarr": "draws.zarr.zip", "json": "forecast.json"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def further_files(
     makers: dict[str, Callable[[], bytes]] = {
         "xlsx": lambda: export.projection_workbook(scenarios, questions, manifest, more),
         "netcdf": lambda: export.netcdf_bytes(scenarios, manifest),
+        "zarr": lambda: export.zarr_bytes(scenarios, manifest),
         "json": as_json,
     }
     return {FORMATS[name]: makers[name]() for name in dict.fromkeys(also or ())}

@@ -36,6 +36,7 @@ def report(
 
     Example: forecaster report official --lang zh-Hant --previous 3f2a91 --out report.pdf
     """
+    from forecaster.export import write_file
     from forecaster.report import FORMATS, Texts, render, report_blocks
     from forecaster.report.content import title_of
     from forecaster.store import open_store
@@ -52,7 +53,7 @@ def report(
         material = material_of(store, found, None if previous is None else store.find(previous))
         blocks = report_blocks(material, texts)
         content = render(blocks, title_of(material, texts), lang, form, f"run {found.short}")
-    _write(target, content)
+    write_file(target, content)
     console().print(f"Report written to {target}; section 12 is blank until an actuary fills it in.", soft_wrap=True)
 
 
@@ -126,18 +127,3 @@ def _sources(history: DataFrame, place: str) -> list[dict[str, str]]:
         return []
     used = set(history.loc[history["kind"] == "published", "source"])
     return [row for row in source_rows(place) if row["id"] in used]
-
-
-def _write(path: Path, content: bytes) -> None:
-    import os
-
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise ForecasterError(f"cannot write {path}: {error.strerror}") from None

@@ -119,13 +119,20 @@ def diff(first: RunName, second: RunName, json_: Json = False) -> None:
 @runs.command()
 def verify(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run; the whole store when left out.")] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Of a fit: sample it again (minutes) and compare every draw of its posterior."),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Prove that nothing was changed: hashes, log, and for a projection its figures computed anew.
 
+    Of a fit and a backtest hashes are compared; --refit samples a fit again.
     Exit code 1 when something is missing, damaged or not as it was.
     """
     store = _store()
+    if refit and run is None:
+        raise ForecasterError("--refit takes minutes for each fit: name one, as in forecaster runs verify RUN --refit")
     if run is None:
         answer: dict[str, Any] = {"runs": len(store.runs()), "log": len(store.audit_log()), "faults": store.faults()}
         said = f"{answer['runs']} runs, {answer['log']} lines of the log: all as it was written."
@@ -138,6 +145,15 @@ def verify(
         if not answer["faults"] and found.kind in {"projection", "scenario"}:
             answer["recomputed"] = _recomputed(store, found)
             answer["faults"] += answer["recomputed"]["faults"]
+        elif not answer["faults"] and refit:
+            from forecaster.cli.refit import refitted
+
+            answer["recomputed"] = refitted(store, found)
+            answer["faults"] += answer["recomputed"]["faults"]
+        elif found.kind == "fit":
+            said += " Its draws were not sampled again: --refit does that, in minutes."
+        elif found.kind == "backtest":
+            said += " Its refits are not computed again: forecaster backtest does that."
     if json_:
         print_json(answer)
     else:

@@ -3,7 +3,8 @@
 Every compiled function of the demography stands here because the compiler's disk cache notices changes within a file
 only. Where no folder can be written for that cache (an installed, read-only package without a user cache) the functions
 compile in memory instead. Arrays come in the order (draw, year, sex, age) with ages contiguous; a draw axis of length 1
-serves all draws.
+serves all draws. Arrays are copied cell by cell: the words about slices of other shapes would take the compiler longer
+than all the rest.
 """
 
 from __future__ import annotations
@@ -132,7 +133,9 @@ def project_draws(start, mx, asfr, srb, migration, population, births, deaths, m
         d_asfr = d if asfr.shape[0] > 1 else 0
         d_srb = d if srb.shape[0] > 1 else 0
         d_migration = d if migration.shape[0] > 1 else 0
-        population[d, 0] = start[d_start]
+        for sex in range(2):
+            for x in range(n_ages):
+                population[d, 0, sex, x] = start[d_start, sex, x]
         for t in range(n_stocks - 1):
             step_year(
                 population[d, t],
@@ -146,9 +149,10 @@ def project_draws(start, mx, asfr, srb, migration, population, births, deaths, m
                 years,
                 ratio,
             )
-            births[d, t] = flows[0]
-            deaths[d, t] = flows[1]
-            moved[d, t] = flows[2]
+            for sex in range(2):
+                births[d, t, sex] = flows[0, sex]
+                deaths[d, t, sex] = flows[1, sex]
+                moved[d, t, sex] = flows[2, sex]
 
 
 @compiled
@@ -181,7 +185,9 @@ def simulate_draws(  # type: ignore[no-untyped-def]
     asfr = np.empty(n_fertile)
     migration = np.empty((2, n_ages))
     for d in range(n_draws):
-        population[d, 0] = start[d]
+        for sex in range(2):
+            for x in range(n_ages):
+                population[d, 0, sex, x] = start[d, sex, x]
         for t in range(n_stocks - 1):
             now = population[d, t]
             for sex in range(2):

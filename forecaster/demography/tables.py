@@ -33,6 +33,8 @@ N_AGES = 101
 FERTILE_AGES: NDArray[np.int64] = np.arange(10, 55)
 VINTAGE = "WPP2024"
 LAST_ESTIMATE_YEAR = 2023
+# Of the files that hold a user's own tables.
+OWN_SUFFIX = ".nc"
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class WppTables:
 
     @property
     def name(self) -> str:
-        """English name of the place."""
-        return PLACES[self.place]
+        """English name of the place, of an imported one its code."""
+        return PLACES.get(self.place, self.place)
 
     def year_slice(self, start_year: int, end_year: int) -> slice:
         """Positions of ``start_year..end_year`` (both included) on the axis ``years``.
@@ -155,13 +157,18 @@ def load_wpp(place: str) -> WppTables:
     Parameters
     ----------
     place
-        ISO 3166 three-letter code, capitals or not: TWN, CHN, KOR, JPN, USA, DEU or SGP.
+        ISO 3166 three-letter code, capitals or not: TWN, CHN, KOR, JPN, USA, DEU or SGP. Or the path of tables that
+        ``forecaster pool population`` has imported (:mod:`forecaster.demography.own`).
 
     Raises
     ------
     FaultyInput
         When the place is unknown, or a file lacks cells or holds impossible ones.
     """
+    if place.endswith(OWN_SUFFIX):
+        from forecaster.demography.own import read_own
+
+        return read_own(Path(place))
     return _load(check_place(place), data_dir() / "demography")
 
 

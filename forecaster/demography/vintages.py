@@ -86,7 +86,7 @@ def load_vintage(place: str, vintage: str) -> WppTables:
     Parameters
     ----------
     place
-        ISO 3166 three-letter code.
+        ISO 3166 three-letter code; of imported tables their path, which have no earlier revisions than ``WPP2024``.
     vintage
         ``WPP2012``, ``WPP2015``, ``WPP2017``, ``WPP2019``, ``WPP2022`` or ``WPP2024``.
 
@@ -100,13 +100,14 @@ def load_vintage(place: str, vintage: str) -> WppTables:
     FaultyInput
         When place or revision is unknown.
     """
-    code = check_place(place)
     if vintage not in PUBLISHED:
         raise FaultyInput(
             "revision of the population",
             [Fault("vintage", repr(vintage), ", ".join(PUBLISHED), "use one of these names")],
         )
-    return load_wpp(code) if vintage == VINTAGE else _load(code, vintage, data_dir() / "demography")
+    if vintage == VINTAGE:
+        return load_wpp(place)
+    return _load(check_place(place), vintage, data_dir() / "demography")
 
 
 @cache

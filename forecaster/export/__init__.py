@@ -1,6 +1,6 @@
 """Forecast tables, and writing them: used by the command line and, for downloads, by the dashboard."""
 
-from forecaster.export.draws import draws_dataset, json_bytes, netcdf_bytes
+from forecaster.export.draws import draws_dataset, json_bytes, netcdf_bytes, zarr_bytes
 from forecaster.export.files import (
     column_table,
     csv_bytes,
@@ -10,7 +10,7 @@ from forecaster.export.files import (
     parquet_bytes,
     table_files,
 )
-from forecaster.export.folder import MARK, check_target, write_folder
+from forecaster.export.folder import MARK, check_target, write_file, write_folder
 from forecaster.export.tables import (
     BASELINE,
     DIFFERENCE,
@@ -72,5 +72,7 @@ __all__ = [
     "table_files",
     "valuation_table",
     "workbook_bytes",
+    "write_file",
     "write_folder",
+    "zarr_bytes",
 ]

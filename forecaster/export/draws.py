@@ -1,9 +1,11 @@
-"""Every draw of a projection for other tools: labelled arrays as NetCDF, tables as JSON."""
+"""Every draw of a projection for other tools: labelled arrays as NetCDF and Zarr, tables as JSON."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +71,20 @@ def netcdf_bytes(scenarios: Sequence[Scenario], manifest: Mapping[str, Any]) -> 
     """:func:`draws_dataset` as a NetCDF 3 file, in double precision."""
     content = draws_dataset(scenarios, manifest).to_netcdf(engine="scipy", format="NETCDF3_64BIT")
     return bytes(content)
+
+
+def zarr_bytes(scenarios: Sequence[Scenario], manifest: Mapping[str, Any]) -> bytes:
+    """:func:`draws_dataset` as a Zarr store of format 2 in one ZIP file, which ``xarray.open_zarr`` reads."""
+    from zarr.storage import MemoryStore
+
+    parts: dict[str, Any] = {}
+    # The second format, for its texts are part of the specification and most tools read it.
+    draws_dataset(scenarios, manifest).to_zarr(MemoryStore(parts), zarr_format=2, consolidated=True)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in sorted(parts.items()):
+            archive.writestr(zipfile.ZipInfo(name), content.to_bytes())  # its date is fixed: the same bytes again
+    return file.getvalue()
 
 
 def json_bytes(tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> bytes:

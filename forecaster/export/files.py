@@ -23,6 +23,11 @@ def _quantile_rows(table: str, note: str = "") -> tuple[tuple[str, str, str, str
     return tuple((table, name, "see unit", f"{p:g} quantile over the draws{note}") for name, p in pairs)
 
 
+def _sweep_rows(name: str, unit: str, what: str) -> tuple[tuple[str, str, str, str], ...]:
+    """Rows of the dictionary for one measure of a sweep, which has three quantiles."""
+    return tuple(("sweep", f"{name}_q{p:g}", unit, f"{p:g} quantile over the draws of {what}") for p in (0.1, 0.5, 0.9))
+
+
 _COLUMNS = (
     (
         "forecast",
@@ -61,6 +66,7 @@ _COLUMNS = (
         "the yearly review has wanted a higher general rate than the law allows in this year or an earlier one",
     ),
     ("probabilities", "rate_limit_in_year", _SHARE, "the yearly review wants a higher rate in this very year"),
+    ("probabilities", "reserve_worst_tenth", "money", "mean reserve at the year's end over the worst tenth of draws"),
     ("first_years", "scenario", "", "baseline or reform"),
     ("first_years", "event", "", "first_deficit, first_below_floor or first_depletion"),
     ("first_years", "year", "calendar year", f"first year of the event, or {NOT_WITHIN!r}"),
@@ -90,6 +96,27 @@ _COLUMNS = (
     ("spending", "unit", "", "unit of mean and quantiles"),
     ("spending", "mean", "see unit", "mean over the draws"),
     *_quantile_rows("spending"),
+    ("care", "scenario", "", "baseline, reform or difference, as in forecast"),
+    ("care", "payer", "", "who pays for the members' care: a benefit layer, or out_of_pocket; all = their sum"),
+    ("care", "year", "calendar year", "year of the flow"),
+    ("care", "unit", "", "unit of mean and quantiles, nominal"),
+    ("care", "mean", "see unit", "mean over the draws"),
+    *_quantile_rows("care"),
+    ("need", "scenario", "", "baseline, reform or difference, as in forecast"),
+    ("need", "year", "calendar year", "year of the payments"),
+    ("need", "place", "", "all, urban or rural households of the nation"),
+    (
+        "need",
+        "measure",
+        "",
+        "after all payers: catastrophic_usual = own payments above 40% of what a usual year leaves beyond subsistence; "
+        "impoverished = made poor; forgone = care beyond the household's reach",
+    ),
+    ("need", "mean", "share", "share of households, mean over the draws"),
+    *(
+        ("need", name, "share", f"{p:g} quantile over the draws")
+        for name, p in zip(QUANTILE_COLUMNS, QUANTILES, strict=True)
+    ),
     ("attribution", "lever", "", "parameter whose part of the difference it is; `all` is the whole difference"),
     ("attribution", "line", "", "line of the account, explained in lines.csv"),
     ("attribution", "year", "calendar year", "year of the flow; the stock stands at its end"),
@@ -126,6 +153,24 @@ _COLUMNS = (
     ("required_rates", "legal_limit", "share", "highest general premium rate the law allows"),
     ("required_rates", "reached", _SHARE, "draws that meet it at the rounded rate, or at the limit"),
     ("required_rates", "answer", "", "the answer in words"),
+    ("sweep", "pool", "", "pool or basis, as the plan names it"),
+    ("sweep", "seed", "", "from which the futures were simulated; empty for a basis file, which is one path"),
+    ("sweep", "scenario", "", "law, or a scenario of the plan"),
+    ("sweep", "year", "calendar year", "year of the flow; the stock stands at its end"),
+    ("sweep", "unit", "", "unit of this row's money, nominal: bn = thousand millions, m = millions"),
+    ("sweep", "draws", "", "simulated futures behind the row"),
+    ("sweep", "income_mean", "money per year", "mean over the draws of all income"),
+    ("sweep", "outgo_mean", "money per year", "mean over the draws of the insurance cost, co-payments deducted"),
+    ("sweep", "reserve_mean", "money", "mean over the draws of the reserve"),
+    ("sweep", "reserve_less_law_mean", "money", "mean over the draws of reserve less that under the law, same draws"),
+    *_sweep_rows("reserve", "money", "the reserve"),
+    *_sweep_rows("reserve_months", "months", "the reserve in months of the year's outgo"),
+    ("sweep", "below_floor_by_year", _SHARE, "reserve this year or an earlier one below the law's least"),
+    ("sweep", "depleted_by_year", _SHARE, "reserve this year or an earlier one below zero"),
+    ("sweep", "deficit_by_year", _SHARE, "outgo above income in this year or an earlier one"),
+    ("sweep", "general_premium_rate_mean", "share", "general premium rate in force, mean over year and draws"),
+    *_sweep_rows("pay_as_you_go_rate", "share", "the general rate that would balance the year's income and outgo"),
+    ("sweep", "backtest", "", "record of the pool's model: backtested, not backtested, stale, damaged or no model"),
 )
 
 

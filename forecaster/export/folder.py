@@ -1,4 +1,4 @@
-"""A folder of files that is either whole or not there."""
+"""A folder of files, or one file, that is either whole or not there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from forecaster.errors import ForecasterError
 
 MARK = "manifest.json"
-_SUFFIXES = {".csv", ".parquet", ".json", ".txt", ".xlsx", ".nc", ".svg"}
+_SUFFIXES = {".csv", ".parquet", ".json", ".txt", ".xlsx", ".nc", ".svg", ".zip"}
 
 
 def check_target(folder: Path, *, force: bool) -> None:
@@ -92,6 +92,27 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, force: bool = Fals
         for parent in made:
             with suppress(OSError):
                 parent.rmdir()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write one file whole or not at all: under another name, flushed to disk, then renamed over what stood there.
+
+    Raises
+    ------
+    ForecasterError
+        When it cannot be written (no permission, disk full); then the file is as it was before.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ForecasterError(f"cannot write {path}: {error.strerror}; it is as it was before") from None
 
 
 def _missing(folder: Path) -> list[Path]:

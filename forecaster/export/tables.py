@@ -16,7 +16,7 @@ from forecaster.attribution import LINES as ATTRIBUTED
 from forecaster.attribution import SPENDING_DRIVERS, Attribution, spending_growth
 from forecaster.basis import Basis
 from forecaster.engine import INCOME_LINES, FundProjection, project
-from forecaster.measures import Valuation, periods, valuation
+from forecaster.measures import Valuation, expected_shortfall, fund_ratio, periods, valuation
 from forecaster.policy import Policy
 from forecaster.solve import Required
 from forecaster.solvency import (
@@ -63,6 +63,8 @@ _INCOME_LABELS = {
     "earmarked_and_other": "Tobacco surcharge, lottery and other income",
     "investment_income": "Yield of the reserve; a cost when the reserve is negative",
 }
+# Lines of other income that a basis may tell apart; late fees and lottery are known together with the rest only.
+_OTHER_LABELS = {"tobacco_surcharge": "tobacco surcharge", "miscellaneous": "lottery, late fees and the rest"}
 _PAYER_LABELS = {
     "insured": "Paid by the insured",
     "employers": "Paid by employers other than the state",
@@ -74,10 +76,17 @@ LINES = (
     Line("opening_reserve", "Reserve at the start of the year", kind="stock at the start of the year"),
     *(Line(name, _INCOME_LABELS[name]) for name in INCOME_LINES),
     Line("total_income", "Income, sum of the six lines above"),
+    *(Line(name, f"Of earmarked and other income: {label}") for name, label in _OTHER_LABELS.items()),
     Line("outgo", "Insurance cost, co-payments deducted"),
     Line("balance", "Income less outgo"),
     Line("reserve", "Reserve at the end of the year", kind=STOCK),
     Line("reserve_months", "Reserve in months of the year's outgo", "months", STOCK),
+    Line(
+        "fund_ratio",
+        "Reserve at the start of the year over the year's outgo",
+        "share",
+        "stock at the start of the year",
+    ),
     *(Line(f"paid_by.{payer}", label) for payer, label in _PAYER_LABELS.items()),
     Line("government_due", "Owed by the government for the year: its premiums and its top-up"),
     Line("government_paid", "Paid by the government on what falls due in the year and on arrears"),
@@ -134,10 +143,12 @@ def line_values(scenario: Scenario) -> dict[str, Array]:
         "opening_reserve": result.opening,
         **result.income,
         "total_income": result.total_income,
+        **{name: basis.other_income[name] for name in _OTHER_LABELS if name in basis.other_income},
         "outgo": result.outgo,
         "balance": result.balance,
         "reserve": result.closing,
         "reserve_months": result.reserve_months,
+        "fund_ratio": fund_ratio(result),
         **{f"paid_by.{payer}": values for payer, values in result.by_payer().items()},
         **optional,
         "general_premium_rate": np.broadcast_to(premiums.rate, shape),
@@ -180,6 +191,10 @@ def events(scenario: Scenario) -> dict[str, YearDistribution]:
     }
 
 
+# Share of the draws whose mean reserve is shown as the bad case of a year.
+WORST = 0.1
+
+
 def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     """Chances by year as shares of draws: ``_by_year`` it has happened by then, ``_in_year`` it is so in that year."""
     parts = []
@@ -197,6 +212,7 @@ def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
             "deficit_in_year": (result.balance < 0.0).mean(axis=1),
             "rate_limit_by_year": limit_binds(result).by_year,
             "rate_limit_in_year": result.limit_binds.mean(axis=1),
+            "reserve_worst_tenth": expected_shortfall(result.closing, WORST),
         }
         parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)

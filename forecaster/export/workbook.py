@@ -1,6 +1,6 @@
 """Tables as one Excel workbook: typed cells, fixed header rows, units and notes at every column, the manifest inside.
 
-Text is written as text and never as a formula or a link, whatever it begins with; numbers keep sixteen digits and are
+Text is written as text and never as a formula or a link, whatever it begins with; numbers keep all their digits and are
 only shown rounded.
 """
 
@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from forecaster.certificate import NO_FIT
+from forecaster.errors import ForecasterError
 from forecaster.export.files import column_table, line_table, marked, neutralised
 from forecaster.export.tables import RateQuestion, Scenario, forecast_tables
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 LONGEST_TEXT = 32_767  # characters that a cell can hold
+MOST_ROWS = 1_048_575  # of a sheet, below its header
 CUT = " [cut: a cell holds no more]"
 _WIDEST = 60
 # How numbers are shown, by the unit of the row or of the column; the cells hold more.
@@ -155,6 +158,13 @@ def _writable(text: str) -> tuple[str, bool]:
     return clean, neutralised(clean) != clean
 
 
+def _for_paper(sheet: Worksheet) -> None:
+    """Printed on A4 across, as wide as one page."""
+    sheet.set_paper(9)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+
+
 class _Writer:
     """Writes sheets; formats are made once."""
 
@@ -183,6 +193,7 @@ class _Writer:
     def about(self, about: Mapping[str, str], warnings: Sequence[str], notes: Mapping[str, Sequence[str]]) -> None:
         """The first sheet."""
         sheet = self.book.add_worksheet("about")
+        _for_paper(sheet)
         sheet.set_column(0, 0, 22)
         sheet.set_column(1, 1, 100)
         row = 0
@@ -202,8 +213,16 @@ class _Writer:
 
     def table(self, name: str, table: pd.DataFrame, meanings: pd.DataFrame | None = None) -> None:
         """One table: header in the first row, held in place, filters on; a note at each column that is explained."""
-        sheet = self.book.add_worksheet(name)
+        if len(table) > MOST_ROWS:
+            raise ForecasterError(
+                f"table {name} has {len(table):,} rows, and a sheet holds {MOST_ROWS:,}; take CSV or Parquet"
+            )
+        from forecaster.export.bulk_sheet import TableSheet
+
+        sheet = self.book.add_worksheet(name, worksheet_class=TableSheet)
         sheet.freeze_panes(1, 0)
+        _for_paper(sheet)
+        sheet.repeat_rows(0)
         told = {}
         if meanings is not None:
             told = {str(row["column"]): (str(row["unit"]), str(row["meaning"])) for row in meanings.to_dict("records")}
@@ -213,28 +232,30 @@ class _Writer:
             self.text(sheet, 0, column, title, self.head)
             if meaning:
                 sheet.write_comment(0, column, f"{meaning}\nunit: {unit}" if unit else meaning, {"x_scale": 2})
-            cells = table.iloc[:, column].tolist()
-            if pd.api.types.is_numeric_dtype(table.iloc[:, column]):
-                self._numbers(sheet, column, cells, unit or title, units)
+            cells = table.iloc[:, column]
+            if pd.api.types.is_numeric_dtype(cells):
+                sheet.add_column(self._numbers(cells, unit or title, units))
                 sheet.set_column(column, column, max(12, len(title) + 3))
             else:
-                for row, cell in enumerate(cells, 1):
-                    self.text(sheet, row, column, "" if cell is None else str(cell))
-                longest = max((len(str(cell)) for cell in cells[:200]), default=0)
+                texts = ["" if cell is None else str(cell) for cell in cells.tolist()]
+                sheet.add_column(self._texts(texts))
+                longest = max(map(len, texts[:200]), default=0)
                 sheet.set_column(column, column, min(_WIDEST, max(longest, len(title) + 3) + 1))
         if len(table) and len(table.columns):
             sheet.autofilter(0, 0, len(table), len(table.columns) - 1)
 
-    def _numbers(self, sheet: Worksheet, column: int, cells: list[Any], unit: str, units: list[Any] | None) -> None:
+    def _numbers(self, cells: pd.Series, unit: str, units: list[Any] | None) -> list[tuple[str | float, Format | None]]:
         """A column of numbers; ``see unit`` takes each row's own unit. What is not known stays empty."""
+        values = cells.to_numpy(dtype=float, na_value=np.nan).tolist()
         if unit == "see unit" and units is not None:
             forms = [self.number_format(str(own)) for own in units]
         else:
-            known = "calendar year" if unit == "year" else unit
-            forms = [self.number_format(known)] * len(cells)
-        write = sheet.write_number
-        for row, (cell, form) in enumerate(zip(cells, forms, strict=True), 1):
-            if math.isfinite(cell):
-                write(row, column, cell, form)
-            elif math.isinf(cell):
-                self.text(sheet, row, column, "infinite" if cell > 0 else "-infinite")
+            forms = [self.number_format("calendar year" if unit == "year" else unit)] * len(values)
+        endless = {math.inf: ("infinite", None), -math.inf: ("-infinite", self.quoted)}
+        return [endless.get(cell, (cell, form)) for cell, form in zip(values, forms, strict=True)]
+
+    def _texts(self, texts: list[str]) -> list[tuple[str | float, Format | None]]:
+        """A column of texts, none of them live."""
+        known = {text: _writable(text) for text in dict.fromkeys(texts)}
+        formed = {text: (clean, self.quoted if quoted else None) for text, (clean, quoted) in known.items()}
+        return [formed[text] for text in texts]

@@ -169,16 +169,29 @@ def _purpose(m: Material, t: Texts) -> Iterator[Block]:
     changes = [*given, *(change for change in (reform["changes"] if reform else ()) if change not in given)]
     yield Paragraph(t("reform", changes="; ".join(changes)) if changes else t("reform_none"))
     day = dt.date(years[0] - 1, 12, 31)
-    rows = []
+    rows, labels = [], [parameter.label for parameter in scheme.parameters.values()]
     for name, parameter in scheme.parameters.items():
         held = [value for value in parameter.values if value.start <= day and value.status != "proposed"]
         if held and (parameter.lever or parameter.unit == "share"):
             value = held[-1]
-            shown = value.value if isinstance(value.value, str) else f"{value.value:g}"
-            unit = "" if parameter.unit == "choice" else f" {parameter.unit}"
-            rows.append((parameter.label or name, f"{shown}{unit}", parameter.article, value.source, value.status))
+            shown = _provision(value.value, parameter.unit)
+            # Layers of benefits share the labels of their terms.
+            label = parameter.label or name
+            named = label if labels.count(label) < 2 else f"{label} ({name})"
+            rows.append((named, shown, parameter.article, value.source, value.status))
     header = (t("parameter"), t("value"), t("article"), t("source"), t("status"))
     yield Table(t("provisions", year=day.year), header, tuple(rows[:_MOST_PARAMETERS]), words=True)
+    if len(rows) > _MOST_PARAMETERS:
+        yield Paragraph(t("provisions_more", n=len(rows) - _MOST_PARAMETERS, scheme=scheme.id))
+
+
+def _provision(value: float | str, unit: str) -> str:
+    """A value of the law as it is printed: shares in percent, thousands apart."""
+    if isinstance(value, str):
+        return value
+    if unit == "share":
+        return f"{100.0 * value:.10g}%"
+    return f"{value:,.10g} {unit}"
 
 
 def _data(m: Material, t: Texts) -> Iterator[Block]:

@@ -156,9 +156,13 @@ def _html_block(block: Block) -> str:
 def _docx(blocks: Sequence[Block], title: str, language: str, footer: str) -> bytes:
     import docx
     from docx.oxml.ns import qn
-    from docx.shared import Pt
+    from docx.shared import Mm, Pt
 
     document = docx.Document()
+    page = document.sections[0]
+    page.page_width, page.page_height = Mm(210), Mm(297)
+    page.left_margin = page.right_margin = Mm(20)
+    page.top_margin = page.bottom_margin = Mm(22)
     style = document.styles["Normal"]
     style.font.name, style.font.size = "Calibri", Pt(10)
     style.element.rPr.rFonts.set(qn("w:eastAsia"), _FONTS[language][0])
@@ -189,13 +193,10 @@ def _docx_block(document: Document, block: Block) -> None:
             document.add_paragraph(item, style="List Bullet")
     elif isinstance(block, Table):
         if block.caption:
-            document.add_paragraph().add_run(block.caption).bold = True
-        table = document.add_table(rows=1, cols=len(block.header), style="Light Grid Accent 1")
-        for cell, text in zip(table.rows[0].cells, block.header, strict=True):
-            cell.text = text
-        for row in block.rows:
-            for cell, text in zip(table.add_row().cells, row, strict=True):
-                cell.text = text
+            caption = document.add_paragraph()
+            caption.add_run(block.caption).bold = True
+            caption.paragraph_format.keep_with_next = True
+        _docx_table(document, block)
         document.add_paragraph()
     elif isinstance(block, Picture):
         document.add_picture(io.BytesIO(png(block.spec)), width=Cm(15))
@@ -204,3 +205,29 @@ def _docx_block(document: Document, block: Block) -> None:
         for item in block.items:
             document.add_paragraph(item)
             document.add_paragraph("_" * 70)
+
+
+def _docx_table(document: Document, block: Table) -> None:
+    """Columns as wide as what stands in them, the header on every page, no row parted, figures to the right."""
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+    from docx.oxml import OxmlElement
+    from docx.shared import Mm, Pt
+
+    weights = _weights(block)
+    widths = [Mm(170.0 * weight / sum(weights)) for weight in weights]
+    table = document.add_table(rows=0, cols=len(block.header), style="Light Grid Accent 1")
+    table.autofit = False
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width
+    for i, texts in enumerate((block.header, *block.rows)):
+        row = table.add_row()
+        marks = row._tr.get_or_add_trPr()
+        marks.append(OxmlElement("w:cantSplit"))
+        if i == 0:
+            marks.append(OxmlElement("w:tblHeader"))
+        for k, (cell, text, width) in enumerate(zip(row.cells, texts, widths, strict=True)):
+            cell.width = width
+            paragraph = cell.paragraphs[0]
+            paragraph.add_run(text).font.size = Pt(8)
+            if k and not block.words:
+                paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT

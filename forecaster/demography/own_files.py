@@ -1,0 +1,184 @@
+"""Reading what a user brings on a country's people: the UN's World Population Prospects, or tables of one's own.
+
+Each file is recognised by its columns. Only the country's rows are kept while a file is read, so that the UN's files,
+which hold the whole world, may be given as they are downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecaster.demography.own import ALL_YEARS, Given
+from forecaster.demography.tables import FERTILE_AGES, N_AGES, SEXES
+from forecaster.errors import Fault, FaultyInput, ForecasterError
+
+# Last estimate of the UN's revisions, by the beginning of their files' names.
+UN_LAST_ESTIMATE = {"WPP2022": 2021, "WPP2024": 2023}
+_UN_KEYS = ("ISO3_code", "Location", "Variant", "Time")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of file: the columns that make it, those of text, and what it holds."""
+
+    name: str
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
+    whose: str  # column of the country, empty in one's own tables
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.texts, *self.numbers)
+
+
+KINDS = (
+    _Kind("UN population by single age", ("Time", "AgeGrpStart", "PopMale", "PopFemale"), _UN_KEYS[:3], "ISO3_code"),
+    _Kind("UN complete life table", ("Time", "AgeGrpStart", "mx"), (*_UN_KEYS[:3], "Sex"), "ISO3_code"),
+    _Kind("UN fertility by single age", ("Time", "AgeGrpStart", "ASFR"), _UN_KEYS[:3], "ISO3_code"),
+    _Kind("UN demographic indicators", ("Time", "SRB"), _UN_KEYS[:3], "ISO3_code"),
+    _Kind("own table by age", ("year", "age", "population", "mx", "asfr"), ("sex",), ""),
+    _Kind("own table by year", ("year", "srb"), (), ""),
+)
+
+
+def read_given(paths: Sequence[Path], place: str, last_estimate: int | None) -> Given:
+    """Figures of one country out of files of known kinds.
+
+    Parameters
+    ----------
+    paths
+        CSV files, as they are or compressed by gzip: of the UN (population by single age and sex on 1 January or 1
+        July, complete life tables of either sex, fertility by single age, demographic indicators), or ``year, sex,
+        age, population, mx, asfr`` and ``year, srb`` of one's own (persons on 1 January, rates per person-year and
+        woman-year, male births per female birth).
+    place
+        ISO 3166 three-letter code.
+    last_estimate
+        Last year that is an estimate; for the UN's revisions of 2022 and 2024 it is known from the files' names.
+
+    Raises
+    ------
+    FaultyInput
+        Naming each file that is of no known kind, that lacks the country or holds a cell twice.
+    """
+    years = len(ALL_YEARS)
+    people = {day: np.full((years, 2, N_AGES), np.nan) for day in ("january", "july")}
+    mx = np.full((years, 2, N_AGES), np.nan)
+    asfr, srb = np.full((years, len(FERTILE_AGES)), np.nan), np.full(years, np.nan)
+    faults: list[Fault] = []
+    names: list[str] = []
+    sources: list[str] = []
+    for path in paths:
+        try:
+            kind, rows = _rows(path, place)
+            names += list(rows.get("Location", ()))[:1]
+            if kind.name == "UN population by single age":
+                day = "january" if "1January" in path.name else "july"
+                for sex, column in enumerate(("PopMale", "PopFemale")):
+                    _lay(people[day][:, sex], rows["Time"], rows["AgeGrpStart"], rows[column] * 1000.0)
+            elif kind.name == "UN complete life table":
+                for sex, word in enumerate(("male", "female")):
+                    own = np.char.lower(rows["Sex"].astype(str)) == word
+                    _lay(mx[:, sex], rows["Time"][own], rows["AgeGrpStart"][own], rows["mx"][own])
+            elif kind.name == "UN fertility by single age":
+                _lay(asfr, rows["Time"], rows["AgeGrpStart"] - FERTILE_AGES[0], rows["ASFR"] / 1000.0)
+            elif kind.name == "UN demographic indicators":
+                _lay(srb[:, None], rows["Time"], np.zeros(len(rows["Time"])), rows["SRB"] / 100.0)
+            elif kind.name == "own table by age":
+                for sex, word in enumerate(SEXES):
+                    own = rows["sex"].astype(str) == word
+                    at = rows["year"][own], rows["age"][own]
+                    _lay(people["january"][:, sex], *at, rows["population"][own])
+                    _lay(mx[:, sex], *at, rows["mx"][own])
+                    if word == "f":
+                        fertile = np.isin(rows["age"][own], FERTILE_AGES)
+                        at = at[0][fertile], at[1][fertile] - FERTILE_AGES[0]
+                        _lay(asfr, *at, rows["asfr"][own][fertile])
+            else:
+                _lay(srb[:, None], rows["year"], np.zeros(len(rows["year"])), rows["srb"])
+        except ForecasterError as error:
+            faults.append(Fault(path.name, str(error), "a file that docs/pools.md lists", "correct or leave it out"))
+            continue
+        sources.append(f"{path.name} SHA-256 {_file_hash(path)}")
+    if faults:
+        raise FaultyInput(f"population of {place}", faults)
+    # Ages of which a table of fertility says nothing have none: the UN's begins at 15 and ends at 49.
+    told = ~np.isnan(asfr).all(axis=1)
+    asfr[told] = np.nan_to_num(asfr[told], nan=0.0)
+    return Given(
+        place=place,
+        name=names[0] if names else place,
+        january=people["january"],
+        july=people["july"],
+        mx=mx,
+        asfr=asfr,
+        srb=srb,
+        last_estimate_year=_last_estimate(paths, last_estimate),
+        sources=tuple(sources),
+    )
+
+
+def _last_estimate(paths: Sequence[Path], stated: int | None) -> int:
+    if stated is not None:
+        return stated
+    found = {UN_LAST_ESTIMATE.get(match[0]) if (match := re.match(r"WPP\d{4}", p.name)) else None for p in paths}
+    if len(found) == 1 and (only := found.pop()) is not None:
+        return only
+    raise ForecasterError("which year is the last estimate, and which are a projection? Say --last-estimate 2023")
+
+
+def _rows(path: Path, place: str) -> tuple[_Kind, dict[str, Any]]:
+    """Kind of a file and its columns, only the country's rows of the medium variant."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
+
+    try:
+        with csv.open_csv(path) as head:
+            titles = set(head.schema.names)
+        kind = next((kind for kind in KINDS if set(kind.columns) <= titles), None)
+        if kind is None:
+            known = "; ".join(f"{kind.name}: {', '.join(kind.columns)}" for kind in KINDS)
+            raise ForecasterError(f"its columns are of no known kind ({known})")
+        types = {name: pa.float64() for name in kind.numbers} | {name: pa.string() for name in kind.texts}
+        options = csv.ConvertOptions(include_columns=list(kind.columns), column_types=types)
+        batches = []
+        with csv.open_csv(path, convert_options=options) as reader:
+            for batch in reader:
+                if kind.whose:
+                    wanted = pc.and_(pc.equal(batch["ISO3_code"], place), pc.equal(batch["Variant"], "Medium"))
+                    batch = batch.filter(wanted)
+                batches.append(batch)
+    except FileNotFoundError:
+        raise ForecasterError("there is no such file") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ForecasterError(f"it cannot be read as CSV: {error}") from None
+    table = pa.Table.from_batches(batches)
+    if not table.num_rows:
+        raise ForecasterError(f"no rows of {place}" + (", variant Medium" if kind.whose else ""))
+    return kind, {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
+
+
+def _lay(target: np.ndarray, years: np.ndarray, ages: np.ndarray, values: np.ndarray) -> None:
+    """Put values where they belong; every cell once, years and ages that are held."""
+    told = ~np.isnan(values)
+    rows, columns = (years[told] - ALL_YEARS[0]).astype(int), ages[told].astype(int)
+    inside = (rows >= 0) & (rows < target.shape[0]) & (columns >= 0) & (columns < target.shape[1])
+    if not inside.all():
+        odd = np.argmin(inside)
+        raise ForecasterError(f"year {years[told][odd]:g} or age {ages[told][odd]:g} is not one that can be held")
+    if not np.isnan(target[rows, columns]).all() or len(set(zip(rows, columns, strict=True))) < len(rows):
+        raise ForecasterError("cells that stand twice, in it or in a file before it")
+    target[rows, columns] = values[told]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
