@@ -1,7 +1,7 @@
 # Everything a user needs: `make run` and `make test`. Both make the environment first (bootstrap.sh); when it is there
 # already, that costs nothing.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types fit backtest bench env clean
+.PHONY: help run test test-slow lint types docs fit backtest bench env clean
 
 PORT ?= 8501
 ARGS ?=
@@ -26,7 +26,7 @@ run: env ## the dashboard on the shipped fit; PORT=8501 is the default
 	@$(BIN)/forecaster dashboard --port $(PORT) $(ARGS)
 
 test: env ## all tests but the slow ones, files side by side on the cores; ARGS='-k rates' narrows them
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: env ## the slow tests: long fits, simulation-based calibration, sweeps
 	@$(BIN)/python -m pytest -m slow $(ARGS)
@@ -37,6 +37,11 @@ lint: env ## ruff: rules and layout
 
 types: env ## mypy on the engine
 	@$(BIN)/mypy
+
+docs: env ## the documentation as a site without network, in build/site: docs/, the models' cards, the docstrings
+	@$(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --no-deps --requirement docs/requirements.lock
+	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d $(CACHE)/sphinx . build/site
+	@echo 'docs: build/site/docs/index.html'
 
 fit: env ## fit the Bayesian models of Taiwan's pool anew; ARGS=--quick for a rough one
 	@$(BIN)/forecaster fit tw_nhi $(ARGS)

@@ -244,8 +244,9 @@ main() {
         fail "pip could not install the project itself; its message is above."
     # Byte code, made here on all cores (pip would use one): where PYTHONDONTWRITEBYTECODE is set, every process would
     # otherwise compile anew what it imports, ten seconds for the models. A package's own tests are not needed. What
-    # cannot be compiled is compiled, or complained of, when it is imported.
-    "$venv/bin/python" -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' "$venv/lib" </dev/null || :
+    # cannot be compiled is compiled, or complained of, when it is imported; so is a source file changed afterwards.
+    "$venv/bin/python" -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' "$venv/lib" \
+        "$here/forecaster" "$here/models" "$here/dashboards" </dev/null || :
     # So that the first `forecaster --help` of a user is as quick as the later ones.
     "$venv/bin/forecaster" --help >/dev/null 2>&1 </dev/null || :
 

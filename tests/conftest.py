@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -24,6 +25,7 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(CACHE / "hypothesis"))
 os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 
 import pytest  # noqa: E402
+import typer.testing  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from postgres_server import find_server, running_server  # noqa: E402
@@ -37,6 +39,19 @@ settings.register_profile(
     "forecaster", deadline=None, derandomize=CI, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("forecaster")
+
+# One tree of commands for all runs of the command line: to make it takes as long as most runs.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
+
+# The files that take longest come first, so that no worker is left alone with one at the end.
+LONGEST = (
+    "test_dashboard_browser.py",
+    "test_backtest.py",
+    "test_dashboard_page.py",
+    "test_models_demography.py",
+    "test_fit_resume.py",
+    "test_models_plain.py",
+)
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 CHROMIUM_PLACES = (
@@ -68,7 +83,9 @@ def find_chromium() -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without Chromium or PostgreSQL: skip the tests that need it on a user's machine, stop in CI."""
+    """The longest files first. Without Chromium or PostgreSQL: skip the tests that need it, stop in CI."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
     config.stash[_skipped] = []
     for mark, what, found, required in (
         ("browser", "Chromium", find_chromium(), BROWSER_REQUIRED),

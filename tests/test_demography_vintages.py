@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,8 +24,13 @@ from forecaster.resources import data_dir
 FIVE_YEARLY = ("WPP2012", "WPP2015", "WPP2017", "WPP2019")
 
 
-def published(vintage: str, place: str) -> pd.DataFrame:
-    table = pd.read_parquet(data_dir() / "demography" / "indicators_5y_by_vintage.parquet")
+@cache
+def shipped(name: str) -> pd.DataFrame:
+    return pd.read_parquet(data_dir() / "demography" / f"{name}.parquet")
+
+
+def published(name: str, vintage: str, place: str) -> pd.DataFrame:
+    table = shipped(name)
     return table[(table["vintage"] == vintage) & (table["iso3"] == place)]
 
 
@@ -49,7 +56,7 @@ def test_the_present_revision_is_the_table_itself() -> None:
 @pytest.mark.parametrize("vintage", FIVE_YEARLY)
 def test_levels_are_those_of_the_revision(place: str, vintage: str) -> None:
     tables = load_vintage(place, vintage)
-    rows = published(vintage, place)
+    rows = published("indicators_5y_by_vintage", vintage, place)
     first = LAST_ESTIMATE[vintage] - 4
     for indicator, sex, series, tolerance in (
         ("tfr", "b", tables.tfr, 1e-3),
@@ -61,8 +68,7 @@ def test_levels_are_those_of_the_revision(place: str, vintage: str) -> None:
             period = f"{start}-{start + 5}"
             value = float(known.loc[known["time"] == period, "value"].iloc[0])
             assert over_period(tables.years, series, period) == pytest.approx(value, abs=tolerance), (indicator, period)
-    people = pd.read_parquet(data_dir() / "demography" / "population_5x5_by_vintage.parquet")
-    own = people[(people["vintage"] == vintage) & (people["iso3"] == place)]
+    own = published("population_5x5_by_vintage", vintage, place)
     for year in (LAST_ESTIMATE[vintage] + 1, 2030):
         at = own[own["year"] == year]
         july = tables.population_1july[tables.year_slice(year, year)][0]
@@ -74,8 +80,7 @@ def test_levels_are_those_of_the_revision(place: str, vintage: str) -> None:
 
 def test_the_revision_of_2022_has_its_own_yearly_figures() -> None:
     tables = load_vintage("KOR", "WPP2022")
-    table = pd.read_parquet(data_dir() / "demography" / "indicators_annual.parquet")
-    own = table[(table["vintage"] == "WPP2022") & (table["iso3"] == "KOR") & (table["year"] == 2021)]
+    own = published("indicators_annual", "WPP2022", "KOR").query("year == 2021")
     tfr = float(own[(own["indicator"] == "tfr") & (own["stat"] == "estimate")]["value"].iloc[0])
     assert tables.tfr[71] == pytest.approx(tfr)
     assert tables.last_estimate_year == 2021

@@ -1,4 +1,4 @@
-"""Scores worked by hand, the effective number of forecasts, the naive rules, and the officials' table."""
+"""Outcomes, the effective number of forecasts, the naive rules, and the officials' table; scores: test_backtest."""
 
 from __future__ import annotations
 
@@ -55,102 +55,6 @@ def test_a_reading_near_the_years_end_counts_only_where_there_is_no_other():
     last = outcome(table, "reserve", 2004)
     assert (last["value"], last["kind"], last["scale"]) == (70.0, "near the year's end", pytest.approx(121.0))
     assert 2004 not in table[table["line"] == "balance"]["year"].tolist()
-
-
-# --- scores -----------------------------------------------------------------------------------------------------------
-def test_score_in_months_by_hand():
-    # E|X - y| = (1.5 + .5 + .5 + 1.5) / 4 = 1; E|X - X'| = 20 / 16; so CRPS = 1 - 0.625.
-    found = scores.score("reserve_months", np.array([4.0, 1.0, 3.0, 2.0]), 2.5, 999.0)
-    assert found["crps"] == pytest.approx(0.375)
-    assert found["error"] == pytest.approx(0.0)
-    assert found["pit"] == pytest.approx(0.5)
-    assert [found[f"inside{band}"] for band in scores.BANDS] == [1.0, 1.0, 1.0]
-
-
-def test_score_far_above_all_draws_by_hand():
-    found = scores.score("reserve_months", np.array([1.0, 2.0, 3.0, 4.0]), 5.0, 1.0)
-    assert found["crps"] == pytest.approx(2.5 - 0.625)
-    assert found["error"] == pytest.approx(-2.5)
-    assert found["pit"] == 1.0
-    assert [found[f"inside{band}"] for band in scores.BANDS] == [0.0, 0.0, 0.0]
-
-
-def test_each_band_has_its_own_edges():
-    draws = np.arange(101.0)
-    inside = {
-        y: [scores.score("reserve_months", draws, y, 1.0)[f"inside{b}"] for b in scores.BANDS] for y in (24, 9, 2)
-    }
-    # The central bands of 0..100 are 25 to 75, 10 to 90 and 2.5 to 97.5.
-    assert inside == {24: [0.0, 1.0, 1.0], 9: [0.0, 0.0, 1.0], 2: [0.0, 0.0, 0.0]}
-    assert scores.score("reserve_months", draws, 10.0, 1.0)["inside80"] == 1.0
-
-
-def test_balance_is_scored_in_shares_of_outgo_and_flows_in_logs():
-    found = scores.score("balance", np.array([-10.0, 0.0, 10.0]), 20.0, 100.0)
-    # Shares -0.1, 0, 0.1 against 0.2: E|X - y| = 0.2, half of E|X - X'| = 0.8 / 9 / 2.
-    assert found["crps"] == pytest.approx(0.2 - 0.4 / 9)
-    assert found["error"] == pytest.approx(-0.2)
-    flows = scores.score("outgo", np.exp([1.0, 2.0, 3.0]), float(np.exp(2.5)), 100.0)
-    assert flows["error"] == pytest.approx(-0.5)
-    assert flows["pit"] == pytest.approx(2 / 3)
-
-
-def test_ties_count_by_half_in_the_pit():
-    assert scores.score("reserve_months", np.array([1.0, 2.0, 2.0, 3.0]), 2.0, 1.0)["pit"] == pytest.approx(0.5)
-
-
-def made_up_report() -> pd.DataFrame:
-    """Two origins, one line, two years ahead; draws 0..100, outcomes 50 and 95."""
-    table = pd.DataFrame(
-        [("reserve_months", year, value, "S", "published", 1.0) for year, value in ((2001, 50.0), (2002, 95.0))],
-        columns=["line", "year", "value", "source", "kind", "scale"],
-    )
-    draws = {"reserve_months": np.tile(np.arange(101.0), (2, 1))}
-    rows = [row for origin in (2000, 2001) for row in scores.forecast_rows("model", origin, draws, table)]
-    rows += scores.forecast_rows("drift", 2000, {"reserve_months": draws["reserve_months"] + 45.0}, table)
-    return pd.DataFrame(rows)
-
-
-def test_a_report_holds_every_forecast_and_scores_those_with_an_outcome():
-    report = made_up_report()
-    ours = report[report["rule"] == "model"]
-    assert ours[["origin", "target", "horizon"]].values.tolist() == [
-        [2000, 2001, 1],
-        [2000, 2002, 2],
-        [2001, 2002, 1],
-        [2001, 2003, 2],
-    ]
-    assert ours["outcome"].isna().tolist() == [False, False, False, True]
-    assert ours["q10"].tolist() == [10.0] * 4
-
-
-def test_the_record_counts_what_the_bands_held():
-    report = made_up_report()
-    found = scores.record_of(report[report["rule"] == "model"])
-    assert found["n"] == 3
-    # 50 is within all bands; 95 (twice) only within 2.5 to 97.5.
-    assert found["held"] == {"50": 1, "80": 1, "95": 3}
-    assert found["coverage"]["80"] == pytest.approx(1 / 3, abs=1e-4)
-    assert found["pit_quarters"] == [0, 0, 1, 2]
-    assert found["bias"] == pytest.approx(-30.0)
-    assert found["mae"] == pytest.approx(30.0)
-
-
-def test_rules_are_compared_on_the_same_forecasts_only():
-    table = scores.comparison_table(made_up_report(), "model")
-    assert table[["horizon", "rule", "n"]].values.tolist() == [[1, "drift", 1], [2, "drift", 1]]
-    nearer, farther = table["rival"] - table["ours"]
-    # The rule's median is 95: worse one year ahead (50 came), better two years ahead (95 came).
-    assert nearer > 0 > farther
-
-
-def test_the_summary_pools_lines_and_horizons():
-    report = made_up_report().assign(line="reserve")
-    table = scores.summary_table(report).set_index(["rule", "line", "horizon"])
-    assert table.loc[("model", "reserve", "1"), "n"] == 2
-    assert table.loc[("model", "all", "1-2"), "n"] == 3
-    assert table.loc[("model", "all", "1-2"), "held80"] == 1
-    assert ("model", "reserve_months", "1") not in table.index
 
 
 # --- how much evidence ------------------------------------------------------------------------------------------------

@@ -229,8 +229,8 @@ def made(machine):
 def test_byte_code_is_made_on_all_cores_and_is_no_condition(made):
     (line,) = Path(f"{made.log}.compiled").read_text("utf-8").splitlines()
     # The stand-in's compilation fails, yet the set-up of `made` is done.
-    folder = made.project / ".venv" / "lib"
-    pattern = re.fullmatch(rf"-m compileall -qq -j 0 -x (\S+) {re.escape(str(folder))}", line)
+    folders = " ".join(str(made.project / name) for name in (".venv/lib", "forecaster", "models", "dashboards"))
+    pattern = re.fullmatch(rf"-m compileall -qq -j 0 -x (\S+) {re.escape(folders)}", line)
     assert pattern is not None
     left_out = [
         path
@@ -356,25 +356,33 @@ def test_unknown_option_is_refused(machine):
 LOCK = (REPOSITORY / "requirements.lock").read_text("utf-8")
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
 DIRECT = [Requirement(text) for text in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]]
+DOCS_LOCK = (REPOSITORY / "docs" / "requirements.lock").read_text("utf-8")
+FOR_DOCS = [Requirement(text) for text in PROJECT["dependency-groups"]["docs"]]
 
 
 def test_lock_names_exact_versions_and_no_address():
-    lines = LOCK.splitlines()
+    lines = [*LOCK.splitlines(), *DOCS_LOCK.splitlines()]
     odd = [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][\w.+]*( ; [\w .'!=<>()]+)?", line)]
     assert odd == []
-    assert "://" not in LOCK
+    assert "://" not in LOCK + DOCS_LOCK
     assert len(lines) > 50
 
 
-def test_lock_holds_every_direct_dependency_at_an_allowed_version():
-    pins = {line.split("==")[0]: re.split(r"==| ;", line)[1] for line in LOCK.splitlines()}
-    unmet = [str(need) for need in DIRECT if not need.specifier.contains(pins.get(canonicalize_name(need.name), "0"))]
+@pytest.mark.parametrize(("lock", "needs"), [(LOCK, DIRECT), (DOCS_LOCK, FOR_DOCS)], ids=["project", "docs"])
+def test_lock_holds_every_direct_dependency_at_an_allowed_version(lock, needs):
+    pins = {line.split("==")[0]: re.split(r"==| ;", line)[1] for line in lock.splitlines()}
+    unmet = [str(need) for need in needs if not need.specifier.contains(pins.get(canonicalize_name(need.name), "0"))]
     assert unmet == []
+
+
+def test_the_docs_lock_adds_to_the_other_and_repeats_nothing():
+    own, others = ({line.split("==")[0] for line in lock.splitlines()} for lock in (DOCS_LOCK, LOCK))
+    assert own & others == set()
 
 
 def test_every_direct_dependency_is_explained():
     page = (REPOSITORY / "docs" / "dependencies.md").read_text("utf-8")
-    assert [need.name for need in DIRECT if f"| {need.name} |" not in page] == []
+    assert [need.name for need in DIRECT + FOR_DOCS if f"| {need.name} |" not in page] == []
 
 
 def test_running_interpreter_has_the_locked_packages():
@@ -403,6 +411,7 @@ def test_make_lists_its_targets_and_they_are_real():
         (["test"], ".venv/bin/python -m pytest"),
         (["lint"], ".venv/bin/ruff format --check ."),
         (["types"], ".venv/bin/mypy"),
+        (["docs"], ".venv/bin/python -m sphinx"),
     ],
 )
 def test_make_sets_up_before_it_does_anything(target, words):

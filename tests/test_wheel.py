@@ -37,7 +37,7 @@ def installed(wheel, tmp_path_factory):
     """Folder with the installed wheel and nothing else of the project."""
     folder = tmp_path_factory.mktemp("installed")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    _run(*pip, "install", "--no-deps", "--no-index", "--target", str(folder), str(wheel), cwd=folder)
+    _run(*pip, "install", "--no-compile", "--no-deps", "--no-index", "--target", str(folder), str(wheel), cwd=folder)
     return folder
 
 

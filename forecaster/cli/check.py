@@ -81,8 +81,10 @@ def _scheme(name: str, findings: Findings) -> str:
 
 def read_parameters(scheme: Scheme) -> set[str]:
     """Names of the parameters that a projection of a small made-up basis with everything in it reads."""
+    from forecaster.benefits import evaluate
     from forecaster.engine import project
     from forecaster.export import Scenario, forecast_tables
+    from forecaster.fund_stack import LawWithStack
     from forecaster.policy import Change, Policy, Reform
 
     basis = probe_basis(scheme)
@@ -91,6 +93,8 @@ def read_parameters(scheme: Scheme) -> set[str]:
     policies = [Policy(scheme, rule) for rule in rules]
     for policy in policies:
         forecast_tables([Scenario("baseline", basis, policy, project(basis, policy))])
+        if isinstance(scheme, LawWithStack):
+            evaluate(scheme.stack, policy, basis.years, cost_scale=basis.outlay / basis.outlay)
     return set().union(*(policy.reads for policy in policies))
 
 
@@ -185,10 +189,30 @@ def _files(findings: Findings) -> None:
 
         return f"official effects {name}: {len(official_effects(load_scheme(name)))} figures"
 
+    def studies(name: str) -> str:
+        from forecaster.studies import published_studies
+
+        law = read_law(name)
+        found = published_studies(law)
+        for study in found:
+            for side in (study.before, study.after, study.premise):
+                Policy(law, Reform.parse(side))
+        return f"studies of {name}: {len(found)} figures"
+
     def incidence(name: str) -> str:
         from forecaster.who_pays import incidence_of
 
         return f"incidence {name}: {len(incidence_of(name).notes)} notes on what is assumed"
+
+    def valuation(name: str) -> str:
+        from forecaster.published import hold, read_document, value_document
+
+        document = read_document(name)
+        held = hold(value_document(document), document)
+        if not held["within"].all():
+            missed = ", ".join(held.loc[~held["within"], "measure"])
+            raise ForecasterError(f"published valuation {name}: not held: {missed}; see forecaster valuation {name}")
+        return f"published valuation {name}: {len(held)} answers held"
 
     def stack(name: str) -> str:
         from forecaster.benefits import fitted_severity, load_stack
@@ -215,6 +239,10 @@ def _files(findings: Findings) -> None:
         findings.attempt(lambda name=path.stem: reform(name))  # type: ignore[misc]
     for path in sorted((data_dir() / "effects").glob("*.toml")):
         findings.attempt(lambda name=path.stem: official(name))  # type: ignore[misc]
+    for path in sorted((data_dir() / "studies").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: studies(name))  # type: ignore[misc]
+    for path in sorted((data_dir() / "valuations").glob("*.toml")):
+        findings.attempt(lambda name=path.stem: valuation(name))  # type: ignore[misc]
     for path in sorted((data_dir() / "incidence").glob("*.toml")):
         findings.attempt(lambda name=path.stem: incidence(name))  # type: ignore[misc]
     pools = pool_names() if not findings.faults else ()

@@ -1,4 +1,4 @@
-"""``forecaster effects``: official yearly effects of changes of the law beside ours."""
+"""``forecaster effects``: official yearly effects of changes of the law, or those that studies report, beside ours."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ _EVIDENCE = {"independent": "", "fitted": "the fund model saw it", "set": "the l
 
 
 def effects(scheme: SchemeName, draws: Draws = None, fits: Fits = None, json_: Json = False) -> None:
-    """Hold official yearly effects of changes of the law against ours.
+    """Hold effects of reforms as officials or published studies give them against ours.
 
     Example: forecaster effects tw_nhi_2g
     """
+    from forecaster.cli.studies import show_studies
     from forecaster.effects import hold, official_effects
     from forecaster.pools import find_pool
+    from forecaster.studies import has_studies
 
     law = read_law(scheme)
+    if has_studies(law):
+        show_studies(law, draws, fits, json_=json_)
+        return
     official = official_effects(law)
     with error_console().status("drawing the basis ..."):
         given = read_given(law, None, find_pool(law.path).first_year + 1, draws, fits)

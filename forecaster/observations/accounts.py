@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from forecaster.errors import Fault
+from forecaster.observations.tables import records
 
 _Cells = dict[tuple[str, int], dict[Any, Any]]
 _Groups = dict[tuple[str, ...], _Cells]
@@ -70,7 +71,7 @@ def check_accounts(
     """
     gaps = {gap.key: gap for gap in gaps_of(table, identities)}
     sizes = []
-    for row in breaks.to_dict("records"):
+    for row in records(breaks):
         gap = gaps.pop((row["identity"], row["period"], row["source"]), None)
         sizes.append(float("nan") if gap is None else gap.size)
         faults.extend(_declaration_faults(row, gap))
@@ -117,7 +118,7 @@ def gaps_of(table: pd.DataFrame, identities: pd.DataFrame) -> Iterator[Gap]:
         "n_months",
         "digits",
     ]
-    rows = table.sort_values("quality", kind="stable")[[*names, "file", "line"]].to_dict("records")
+    rows = records(table.sort_values("quality", kind="stable")[[*names, "file", "line"]])
     by_source: _Groups = {}
     by_grade: _Groups = {}
     for row in rows:
@@ -128,7 +129,7 @@ def gaps_of(table: pd.DataFrame, identities: pd.DataFrame) -> Iterator[Gap]:
         by_source.setdefault((suffix, row["source"], row["made"]), {}).setdefault((stem, row["year"]), row)
         if row["quality"] != "P":
             by_grade.setdefault((suffix,), {}).setdefault((stem, row["year"]), row)
-    for identity in identities.to_dict("records"):
+    for identity in records(identities):
         for (_, _, made), cells in by_source.items():
             if made or identity["scope"] == "source":
                 yield from _gaps_in(cells, identity)

@@ -35,6 +35,7 @@ from forecaster.observations.tables import (
     numeric_columns,
     period_months,
     read_table,
+    records,
     row_faults,
     source_list_faults,
     wide_faults,
@@ -146,17 +147,21 @@ def _load(place: str, base: Path, names: tuple[str, ...], states: tuple[tuple[in
     own = {path.name: read_table(path, faults) for path in sorted(folder.glob("*.csv"))}
     grade_faults(shared["grades.csv"], faults)
     errors = _grade_errors(shared["grades.csv"])
+    for name in ("facts.csv", "identities.csv", "breaks.csv"):
+        if name not in own:
+            own[name] = blank(name)
     tables = [frame for name, frame in own.items() if name not in SHAPES]
-    tidy = pd.concat([blank("tidy"), *tables], ignore_index=True)
+    tidy = pd.concat(tables or [blank("tidy")], ignore_index=True)
     known = set(shared["sources.csv"]["id"])
     source_list_faults(shared["sources.csv"], faults)
     cell_faults(tidy, set(shared["units.csv"]["unit"]), set(errors), faults)
     row_faults(tidy, faults)
     for frame in (tidy, *(own[name] for name in own if name in SHAPES)):
         citation_faults(frame, known, faults)
-    fact_faults(own.get("facts.csv", blank("facts.csv")), faults)
+    fact_faults(own["facts.csv"], faults)
     for name in ("projection_backtest.csv", "rate_scenarios_2020.csv"):
-        wide_faults(own.get(name, blank(name)), set(shared["units.csv"]["unit"]), faults)
+        if name in own:
+            wide_faults(own[name], set(shared["units.csv"]["unit"]), faults)
     _raise(faults, folder)
 
     tidy["digits"] = [len(text.partition(".")[2]) for text in tidy["value"]]
@@ -165,8 +170,8 @@ def _load(place: str, base: Path, names: tuple[str, ...], states: tuple[tuple[in
     tidy["value"] = tidy["value"].astype(float)
     tidy["n_months"] = [period_months(text) for text in tidy["period"]]
     tidy["error"] = [errors[grade] for grade in tidy["quality"]]
-    breaks = own.get("breaks.csv", blank("breaks.csv")).copy()
-    breaks["gap"] = check_accounts(tidy, own.get("identities.csv", blank("identities.csv")), breaks, faults)
+    breaks = own["breaks.csv"].copy()
+    breaks["gap"] = check_accounts(tidy, own["identities.csv"], breaks, faults)
     _raise(faults, folder)
 
     cells = (text for frame in own.values() for column in citing_columns(frame) for text in frame[column])
@@ -177,7 +182,7 @@ def _load(place: str, base: Path, names: tuple[str, ...], states: tuple[tuple[in
         table=tidy[[*COLUMNS, "n_months", "error", "file", "line"]],
         sources=sources[sources["id"].isin(cited)].drop(columns=["file", "line"]).reset_index(drop=True),
         breaks=breaks.drop(columns=["file", "line"]),
-        facts=own.get("facts.csv", blank("facts.csv")).drop(columns=["file", "line"]),
+        facts=own["facts.csv"].drop(columns=["file", "line"]),
         content_hash=observation_hash(place, base.parent),
     )
 
@@ -262,7 +267,7 @@ def _shipped_grades() -> dict[str, float]:
 
 
 def _grade_errors(frame: pd.DataFrame) -> dict[str, float]:
-    rows = [row for row in frame.to_dict("records") if NUMBER.fullmatch(row["relative_error"] or "0")]
+    rows = [row for row in records(frame) if NUMBER.fullmatch(row["relative_error"] or "0")]
     return {row["grade"]: float(row["relative_error"] or "nan") for row in rows}
 
 
