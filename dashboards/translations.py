@@ -19,15 +19,18 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from forecaster.observations import load_observations
+from forecaster.theories import UNWEIGHED, WEIGHED
 from forecaster_dashboards import language
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "forecaster_dashboards"
 DATA = ROOT.parent / "data"
-# Keys of a data file's parameter that a page shows in the reader's language.
+# Keys of a data file's parameter that a page shows in the reader's language; of a scheme's values the notes too.
 SHOWN = ("label", "article", "bounds_source")
 # Modules of the engine whose ASSUMPTIONS stand under every result.
-ASSUMING = ("futures", "plain_futures", "points")
+ASSUMING = ("futures", "plain_futures", "points", "transplant")
+# Files of priors whose reasons a page shows.
+PRIORS = ("demography", "economy", "fund", "plain", "theories")
 
 
 def code_messages() -> dict[str, list[tuple[str, int]]]:
@@ -43,6 +46,18 @@ def code_messages() -> dict[str, list[tuple[str, int]]]:
 def _of_parameters(raw: dict[str, Any]) -> Iterator[str]:
     for parameter in raw.get("parameters", {}).values():
         yield from (parameter.get(key, "") for key in SHOWN)
+
+
+def _values_of(key: str, raw: Any) -> Iterator[str]:
+    """Every text that stands under the key, at whatever depth."""
+    if isinstance(raw, list):
+        for one in raw:
+            yield from _values_of(key, one)
+    elif isinstance(raw, dict):
+        if isinstance(raw.get(key), str):
+            yield raw[key]
+        for one in raw.values():
+            yield from _values_of(key, one)
 
 
 def data_messages() -> dict[str, list[tuple[str, int]]]:
@@ -62,6 +77,8 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
             add(path, raw.get("label", ""), raw.get("description", "") if folder == "reforms" else "")
             if folder in {"schemes", "layers", "stacks"}:
                 add(path, *_of_parameters(raw))
+            if folder == "schemes":
+                add(path, *_values_of("note", raw))
             add(path, *(group["label"] for group in raw.get("groups", {}).values()))
             add(path, *(category["label"] for category in raw.get("categories", {}).values()))
     for place in ("twn", "chn"):
@@ -70,6 +87,11 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
     for name in ASSUMING:
         for text in getattr(import_module(f"forecaster.{name}"), "ASSUMPTIONS", ()):
             found.setdefault(text, [(f"forecaster/{name}.py", 1)])
+    for text in (WEIGHED, UNWEIGHED):
+        found.setdefault(text, [("forecaster/theories.py", 1)])
+    for name in PRIORS:
+        path = DATA / "priors" / f"{name}.toml"
+        add(path, *_values_of("why", tomllib.loads(path.read_text("utf-8"))))
     return found
 
 

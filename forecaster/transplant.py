@@ -184,6 +184,12 @@ _BUDGET = (
     "From the year before the rule on outlay grows no more than the contribution base, draw by draw; what providers or "
     "patients lose is not told, and patients' own payments are taken to shrink with the outlay."
 )
+_MERGED = (
+    "Each member goes on paying what he paid; the payers' parts are those of the first year.",
+    f"From the merger on the joining pool pays as much of a bill as the other: outlay x {BENEFIT_STEP:.3f} (75.6% and "
+    "59.7% in effect in 2019), use as before.",
+)
+ASSUMPTIONS = (_NUMBERS, _SUPPLEMENTARY, _BUDGET, *_MERGED)
 
 
 def _with_items(basis: Basis, donor: Basis) -> Basis:
@@ -229,12 +235,7 @@ def _merged(basis: Basis, target: Policy, other: Basis, donor: Policy, start: dt
     one = replace(apart, label=f"{apart.label}, merged", outlay=basis.outlay + other.outlay * raised)
     law = _both(target.scheme, donor.scheme)
     policy = Policy(law)
-    words = (
-        "Each member goes on paying what he paid; the payers' parts are those of the first year.",
-        f"From {start.year} on the joining pool pays as much of a bill as the other: outlay x {BENEFIT_STEP:.3f} "
-        "(75.6% and 59.7% in effect in 2019), use as before.",
-    )
-    return Transplanted(apart, policy, one, policy, words)
+    return Transplanted(apart, policy, one, policy, _MERGED)
 
 
 def _both(target: Scheme, donor: Scheme) -> Scheme:

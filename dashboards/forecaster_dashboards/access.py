@@ -32,8 +32,9 @@ def role_of(claims: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
     An address counts only when the provider says that it is verified.
     """
-    claimed = claims.get(str(settings.get("role_claim", "")), ())
-    claimed = [claimed] if isinstance(claimed, str) else list(claimed)
+    claimed = claims.get(str(settings.get("role_claim", "")))
+    # A provider may send a text, a list or nothing.
+    claimed = [claimed] if isinstance(claimed, str) else claimed if isinstance(claimed, list) else []
     address = str(claims.get("email", "")).lower() if claims.get("email_verified") is True else ""
     for role, listed in ((ACTUARY, "actuaries"), (ANALYST, "analysts")):
         if role in claimed or (address and address in [str(a).lower() for a in settings.get(listed, ())]):

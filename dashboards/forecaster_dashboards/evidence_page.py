@@ -24,7 +24,7 @@ def show(ref: Reference) -> None:
         _("What the figures rest on: sources, known contradictions, the fit's own checks, and what is assumed.")
     )
     if language.current() != language.ENGLISH:
-        st.caption(_("Notes, titles of sources and reasons stand as they were written, mostly in English."))
+        st.caption(_("Titles and notes of sources and the full record stand as they were written, mostly in English."))
     _verdict(ref)
     _record(ref)
     _learnt(ref)
@@ -84,7 +84,7 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
             _("unit"): words.data_unit(parameter.unit),
             _("status"): levers.statuses().get(value.status, value.status),
             _("source"): value.source,
-            _("note"): value.note,
+            _("note"): said(value.note),
         }
         for name, parameter in scheme.parameters.items()
         for value in parameter.values
@@ -251,7 +251,8 @@ def learnt_frame(learnt: pd.DataFrame) -> pd.DataFrame:
         "why": _("why this prior"),
     }
     blocks = ordered["block"].map(lambda name: words.named(words.blocks(), str(name)))
-    return ordered.assign(**cells, learnt=share, block=blocks)[list(named)].rename(columns=named)
+    why = ordered["why"].fillna("").map(said)
+    return ordered.assign(**cells, learnt=share, block=blocks, why=why)[list(named)].rename(columns=named)
 
 
 def check_frame(checks: pd.DataFrame) -> pd.DataFrame:
