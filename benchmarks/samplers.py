@@ -63,7 +63,7 @@ def run(sampler: str, block_name: str, draws: int, tune: int) -> dict[str, Any]:
         compiling = time.perf_counter() - started
         log_density(model)
         again = time.perf_counter() - started - compiling
-        result = sample_block(model, SamplingSettings(draws=draws, tune=tune), SEED)
+        result = sample_block(model, block.tuned(SamplingSettings(draws=draws, tune=tune)), SEED)
         # It prepares the density once more.
         sampling = time.perf_counter() - started - compiling - 2 * again
     elif sampler.startswith("nutpie"):

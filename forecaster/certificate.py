@@ -18,6 +18,7 @@ import pandas as pd
 from forecaster.pools import Pool
 from forecaster.resources import data_dir
 from forecaster.scores import FORECAST, MEASURES, MODEL, POOLED, QUESTIONS, RULE_LABELS, comparison_table, record_of
+from forecaster.theories import THEORIES
 
 # Coverage of the pooled 80% band outside which every result carries a warning.
 LEAST_COVERAGE, MOST_COVERAGE = 0.60, 0.97
@@ -105,8 +106,9 @@ def certificate_of(
     horizon: int,
     quick: bool,
     inputs: Mapping[str, str],
+    theories: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Content of the certificate, see ``docs/backtest.md``."""
+    """Content of the certificate, see ``docs/backtest.md``; ``theories`` is what the backtest learnt of them."""
     questions = {}
     for question in QUESTIONS:
         rows = report[report["rule"] == question]
@@ -132,6 +134,8 @@ def certificate_of(
         "officials": {"n": len(officials), "closer": int(closer.sum())},
         "inputs": dict(inputs),
     }
+    if theories is not None:
+        content["theories"] = dict(theories)
     return {**content, "hash": certificate_hash(content)}
 
 
@@ -230,6 +234,8 @@ def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
     shown = [f"{100 * spread[str(h)]:.1f}% {_years(h)} ahead" for h in (1, 5, 10) if str(h) in spread]
     lines.append(f"Spread of outgo, one standard deviation, mean of the origins: {', '.join(shown)}.")
     lines.append(_losing_line(content["comparisons"]))
+    if "theories" in content:
+        lines.append(_theories_line(content["theories"]))
     officials = content["officials"]
     if officials["n"]:
         lines.append(
@@ -278,6 +284,16 @@ def _losing_line(comparisons: Mapping[str, Any]) -> str:
     return (
         f"Where we lose: a naive rule scored better in {len(found['lost'])} of {found['n']} lines and horizons: "
         f"{worst}{rest}."
+    )
+
+
+def _theories_line(theories: Mapping[str, Any]) -> str:
+    shown = "; ".join(
+        f"{weight:.0%} {THEORIES[name]}" for name, weight in sorted(theories["weights"].items(), key=lambda kv: -kv[1])
+    )
+    return (
+        f"Theories of cost growth, weighed by {theories['outcomes']} forecasts of outgo that overlap: {shown}. Each "
+        "origin was judged with the weights known by then."
     )
 
 

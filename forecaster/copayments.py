@@ -1,4 +1,4 @@
-r"""Co-payments as levers: what patients pay of the medical cost at hospitals, and the ceilings of what they pay for stays.
+r"""Co-payments as levers: what patients pay of the cost at hospitals, and the ceilings of what they pay for stays.
 
 All of it lowers the outlay; what is done for patients stays as it is.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from forecaster.basis import Basis
+from forecaster.certificate import read_record
 from forecaster.demography.tables import VINTAGE, population_origin
 from forecaster.errors import ForecasterError
 from forecaster.futures import simulate_basis
@@ -24,13 +25,14 @@ from forecaster.policy import Policy
 from forecaster.pools import ACCOUNTS_FILE, Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
 from forecaster.schemes import scheme_path
+from forecaster.theories import OPEN, Weighting, averaged, parted, weighting
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HISTORY_COLUMNS = ("line", "year", "mean", "q2.5", "q10", "q25", "q50", "q75", "q90", "q97.5", "unit", "kind", "source")
 # Files of default priors by model, and the name under which a fit keeps the user's own.
-PRIOR_FILES = {"nhi": ("demography", "economy", "fund"), "plain": ("demography", "plain")}
+PRIOR_FILES = {"nhi": ("demography", "economy", "fund", "theories"), "plain": ("demography", "plain")}
 OWN_PRIORS = "priors.toml"
 # Published series of the history's lines.
 PUBLISHED = {"outgo": "cost", "income": "revenue", "reserve": "reserve_end"}
@@ -70,13 +72,41 @@ class Fit:
         """ISO 3166 three-letter code of the pool's country, in lower case."""
         return self.pool.place
 
-    @cached_property
+    @property
     def posterior(self) -> dict[str, np.ndarray]:
-        """Kept variables of all blocks, draw first."""
+        """Kept variables of all blocks, draw first; of the theories of cost growth the open one."""
+        return self._stored[0]
+
+    @property
+    def theories(self) -> dict[str, dict[str, np.ndarray]]:
+        """Draws under the other theories of cost growth, see :mod:`forecaster.theories`; empty where there are none."""
+        return self._stored[1]
+
+    @cached_property
+    def _stored(self) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
         import xarray as xr
 
         with xr.open_dataset(self.folder / "posterior.nc", engine="scipy") as stored:
-            return {str(name): variable.values for name, variable in stored.load().data_vars.items()}
+            return parted({str(name): variable.values for name, variable in stored.load().data_vars.items()})
+
+    def weighting(self, theory: str | None = None) -> Weighting | None:
+        """How the theories of cost growth are weighed, by the backtest if there is one; None where a pool has none.
+
+        Parameters
+        ----------
+        theory
+            The only one to follow, of :data:`forecaster.theories.THEORIES`.
+
+        Raises
+        ------
+        ForecasterError
+            When the fit has no such theory.
+        """
+        if theory is None and not self.theories:
+            return None
+        record = read_record(self.pool, self.manifest["inputs"])
+        judged = record.content if record.content is not None and record.status == "backtested" else {}
+        return weighting([OPEN, *self.theories] if self.theories else [], judged.get("theories"), theory)
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Table kept with the fit; None where an older fit has none.
@@ -92,30 +122,46 @@ class Fit:
         path = self.folder / f"{name}.csv"
         return pd.read_csv(path) if path.is_file() else None
 
-    def basis(self, horizon: int, draws: int | None = None, options: SpendingOptions | None = None) -> Basis:
+    def basis(
+        self,
+        horizon: int,
+        draws: int | None = None,
+        options: SpendingOptions | None = None,
+        seed: int | None = None,
+        theory: str | None = None,
+    ) -> Basis:
         """Basis simulated from the posterior: same fit, same horizon or a longer one, same draws.
+
+        Theories of cost growth are averaged as :meth:`weighting` says.
 
         Parameters
         ----------
+        theory
+            The only one to follow, of :data:`forecaster.theories.THEORIES`.
         options
             Readings of ageing other than the fit's own; see :class:`forecaster.need.SpendingOptions`.
+        seed
+            Of the simulated futures; the fit's own when left out.
         """
-        posterior = self.posterior
+        posterior, weighed = self.posterior, self.weighting(theory)
+        if weighed is not None:
+            posterior = averaged(posterior, self.theories, weighed.weights)
         if draws is not None:
             available = len(next(iter(posterior.values())))
             if not 1 <= draws <= available:
                 raise ForecasterError(f"{draws} draws wanted; the fit of {self.pool.name} holds 1 to {available}")
             posterior = {name: value[:draws] for name, value in posterior.items()}
-        return make_basis(
+        basis = make_basis(
             self.pool,
             posterior,
             Policy(self.pool.law),
             last_year=None,
             horizon=horizon,
-            seed=int(self.manifest["seed"]),
+            seed=int(self.manifest["seed"]) if seed is None else seed,
             label=f"{self.pool.name}, fit {self.manifest['hash'][:12]}",
             options=options,
         )
+        return basis if weighed is None else replace(basis, assumptions=(*basis.assumptions, weighed.remark))
 
 
 def make_basis(
@@ -163,11 +209,11 @@ def make_basis(
             posterior = {**posterior, "plain_reserve_end": np.full(n_draws, accounts.reserve[-1])}
         return simulate_plain_basis(
             posterior,
-            pool.place,
+            pool.people,
             law,
             first_year=first_year,
             horizon=horizon,
-            population_year=population_origin(pool.place, last_year),
+            population_year=population_origin(pool.people, last_year),
             other_income_share=pool.other_income_share,
             category_mix=pool.category_mix,
             members=members_ahead(pool, first_year - 1, horizon),

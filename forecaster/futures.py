@@ -312,7 +312,10 @@ def _cost_and_base(
     surprise: Array,
     seed: int,
 ) -> tuple[Array, Array]:
-    """Outlay and contribution base by the steps of the fund model; the first year's outlay is the posterior's own."""
+    """Outlay and contribution base by the steps of the fund model; the first year's outlay is the posterior's own.
+
+    If that year was a pandemic's, what it stood apart from its course comes back in the second.
+    """
     rng = _stream(seed, "fund")
     own = {k: posterior[f"fund_{k}"] for k in ("cost_sd", "base_sd", "correlation", "income_elasticity")}
     drift = {k: posterior[f"fund_{k}_drift_end"] for k in ("cost", "base")}
@@ -335,6 +338,8 @@ def _cost_and_base(
             drift[name] = DRIFT_PERSISTENCE * drift[name] + posterior[f"fund_{name}_drift_sd"] * fresh * z[2 + i]
             pull = posterior[f"fund_{name}_surprise"] * surprise[t] + posterior[f"fund_{name}_drift"] + drift[name]
             level[name] = level[name] + expected[name] + pull + shock[name]
+            if name == "cost" and t == 1:
+                level[name] = level[name] + posterior.get("fund_rebound", 0.0)
         outlay[t], base[t] = np.exp(level["cost"]), np.exp(level["base"])
     return outlay, base
 

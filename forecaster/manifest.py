@@ -78,7 +78,8 @@ def run_manifest(
     Returns
     -------
     dict
-        With ``run_hash``, the SHA-256 over all the rest but ``backtest``, which decides no figure.
+        With ``run_hash``, the SHA-256 over all the rest but ``backtest``: what a backtest decides, the weights of
+        theories, stands in the basis.
     """
     scheme = law.scheme
     content: dict[str, Any] = {

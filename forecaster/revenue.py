@@ -119,7 +119,7 @@ def _ceiling_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
 
 def _floor_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
     """The same of another lowest step, in proportion to the last rise; ``(year or 1,)``."""
-    if not policy.has("grading_floor_yield"):
+    if not (policy.has("grading_floor_yield") and law.has("grading_floor")):
         return np.zeros(1)
     worth = policy.path("grading_floor_yield", basis.years)
     if policy.dated("grading_floor") == law.dated("grading_floor"):  # its values begin late, so no path is asked for

@@ -129,12 +129,9 @@ def score(line: str, draws: Array, outcome: float, scale: float) -> dict[str, fl
         ``crps``, ``error`` (median less outcome: positive when the forecast was too high), ``pit`` (share of draws
         below the outcome, ties by half) and ``inside50``, ``inside80``, ``inside95`` (1 when the central band held it).
     """
-    # Compiling on import takes seconds, so that only who scores pays for it.
-    import scoringrules
-
     values, truth = measured(line, draws, scale), float(measured(line, outcome, scale))
     found = {
-        "crps": float(scoringrules.crps_ensemble(truth, values, backend="numpy")),
+        "crps": crps(values, truth),
         "error": float(np.median(values)) - truth,
         "pit": float((values < truth).mean() + 0.5 * (values == truth).mean()),
     }
@@ -143,6 +140,14 @@ def score(line: str, draws: Array, outcome: float, scale: float) -> dict[str, fl
         low, high = np.quantile(values, [tail, 1.0 - tail])
         found[f"inside{band}"] = float(low <= truth <= high)
     return found
+
+
+def crps(draws: Array, outcome: float) -> float:
+    """Continuous ranked probability score of draws, in their unit; smaller is better."""
+    # Compiling on import takes seconds, so that only who scores pays for it.
+    import scoringrules
+
+    return float(scoringrules.crps_ensemble(outcome, draws, backend="numpy"))
 
 
 def forecast_rows(

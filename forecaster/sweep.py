@@ -112,7 +112,11 @@ def inputs_of(law: str, basis: str | None) -> tuple[tuple[str, str], ...]:
         scheme, own = load_scheme(law), {"basis": read_basis(basis).hash}
     else:
         pool = find_pool(law)
-        scheme, own = pool.law, {"fit": str(load_fit(pool).manifest["hash"])}
+        fit = load_fit(pool)
+        scheme, own = pool.law, {"fit": str(fit.manifest["hash"])}
+        weighed = fit.weighting()
+        if weighed is not None:
+            own["weights of its theories"] = digest([weighed.weights, weighed.remark])
         if pool.model == "plain":
             own["pool"] = digest([sha256(path.read_bytes()) for path in pool.files])
     shared = {
@@ -344,6 +348,10 @@ def _computed(client: Client, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, 
             yield piece, "its workers died again and again; give them more memory, or take fewer draws"
         except CancelledError as error:
             raise RuntimeError(f"cancelled: {error}") from None
+        except Exception as error:  # one piece's fault must not end the others
+            if client.status != "running":
+                raise
+            yield piece, f"{type(error).__name__}: {error}"
         future.release()
         top_up()
 

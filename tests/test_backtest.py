@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,18 @@ import pytest
 from typer.testing import CliRunner
 
 from backtest_double import Double
-from forecaster import certificate
+from forecaster import certificate, scores
 from forecaster.cli import app
+from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.fitted import load_fit
 from forecaster.officials import official_table
+from forecaster.policy import Policy
 from forecaster.pools import find_pool
 from forecaster.schemes import load_scheme
 from forecaster.scores import FORECAST, MODEL
 from forecaster_models import backtest, origins
+from funds import random_basis
 
 LAW = load_scheme("tw_nhi_2g")
 ORIGINS = "2014,2015,2019"
@@ -65,6 +69,14 @@ def test_a_parameter_without_a_value_by_then_is_unknown():
     late = {name for name, p in LAW.parameters.items() if p.values[0].start > dt.date(2014, 1, 1)}
     assert late
     assert late.isdisjoint(backtest.law_known_at(LAW, dt.date(2014, 1, 1)).parameters)
+
+
+def test_every_origin_is_projected_under_the_law_of_its_day():
+    """Parameters that the law got later are unknown then, and nothing may ask for them."""
+    for origin in range(2013, 2025):
+        basis = random_basis(2, 10, first_year=origin + 1)
+        known = Policy(backtest.law_known_at(LAW, dt.date(origin + 1, 1, 1)))
+        assert np.isfinite(project(basis, known).closing).all()
 
 
 def test_origins_have_the_law_in_force_and_an_outcome_to_come():
@@ -193,14 +205,21 @@ def test_a_killed_worker_is_told_and_the_next_run_ends_with_the_same_result(done
         assert (resumed.folder / name).read_bytes() == (done.folder / name).read_bytes(), name
 
 
-def test_other_settings_take_up_nothing(tmp_path):
+def test_other_settings_take_up_nothing(monkeypatch, tmp_path):
     """A key of all inputs stands between runs: origins of one forecaster never count for another."""
-    work = tmp_path / ".work"
-    for spread in (0.05, 0.06):
-        judged = Double(1, spread=spread, kill_at=2014, marker=tmp_path / f"killed{spread}")
-        with pytest.raises(ForecasterError, match="was killed"):
-            backtest.backtest_pool("tw_nhi", origins="2014", horizon=1, out=tmp_path, judged=judged)
-    assert len(list(work.iterdir())) == 2
+    found = []
+
+    def stopped(job, *_):
+        found.append(job.work)
+        raise ForecasterError("stopped")
+
+    monkeypatch.setattr(backtest, "run_origins", stopped)
+    for spread in (0.05, 0.06, 0.05):
+        with pytest.raises(ForecasterError, match="stopped"):
+            backtest.backtest_pool("tw_nhi", origins="2014", horizon=1, out=tmp_path, judged=Double(1, spread=spread))
+    assert len(set(found)) == 2
+    assert found[0] == found[2]
+    assert all(folder.is_dir() for folder in found)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -210,7 +229,9 @@ def double_for_real(monkeypatch):
     monkeypatch.setattr(backtest, "Refit", lambda pool, horizon, settings, seed: Double(horizon))
 
 
-def test_the_command_prints_bands_rules_officials_and_the_certificate(double_for_real, tmp_path):
+def test_the_command_prints_bands_rules_officials_and_the_certificate(double_for_real, monkeypatch, tmp_path):
+    # Worker processes are not what is tried here.
+    monkeypatch.setattr(backtest, "run_origins", partial(origins.run_origins, executor=ThreadPoolExecutor(1)))
     arguments = ["backtest", "tw_nhi", "--origins", "2016,2019", "--horizon", "2", "--out", str(tmp_path)]
     found = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
     assert found.exit_code == 0, found.output
@@ -281,6 +302,7 @@ def test_the_shipped_certificate_is_of_the_shipped_fit_and_its_report_gives_the_
         manifest["horizon"],
         manifest["quick"],
         found.content["inputs"],
+        found.content.get("theories"),
     )
     assert json.loads(certificate.certificate_bytes(again)) == found.content
     # What is scored is what is published, to the last digit.
@@ -297,7 +319,8 @@ def test_any_executor_of_the_same_interface_will_do(tmp_path):
     with ThreadPoolExecutor(1) as threads:
         origins.run_origins(job, [2014], lambda *args: told.append(args), threads)
     assert [path.name for path in tmp_path.iterdir()] == ["2014.npz"]
-    report, verdicts = origins.read_origin_files(tmp_path, [2014], outcomes)
+    report, verdicts, theories = origins.read_origin_files(tmp_path, [2014], outcomes)
+    assert theories is None
     assert set(report["rule"]) == {FORECAST, MODEL, "last_growth", "drift", "smoothing"}
     assert verdicts == {"2014": {"accepted": True, "reasons": []}}
 
@@ -348,3 +371,99 @@ def _alive(pid: int) -> bool:
         return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
+
+
+# --- scores by hand: here, for their library takes seconds to import and the backtests above need it too --------------
+def test_score_in_months_by_hand():
+    # E|X - y| = (1.5 + .5 + .5 + 1.5) / 4 = 1; E|X - X'| = 20 / 16; so CRPS = 1 - 0.625.
+    found = scores.score("reserve_months", np.array([4.0, 1.0, 3.0, 2.0]), 2.5, 999.0)
+    assert found["crps"] == pytest.approx(0.375)
+    assert found["error"] == pytest.approx(0.0)
+    assert found["pit"] == pytest.approx(0.5)
+    assert [found[f"inside{band}"] for band in scores.BANDS] == [1.0, 1.0, 1.0]
+
+
+def test_score_far_above_all_draws_by_hand():
+    found = scores.score("reserve_months", np.array([1.0, 2.0, 3.0, 4.0]), 5.0, 1.0)
+    assert found["crps"] == pytest.approx(2.5 - 0.625)
+    assert found["error"] == pytest.approx(-2.5)
+    assert found["pit"] == 1.0
+    assert [found[f"inside{band}"] for band in scores.BANDS] == [0.0, 0.0, 0.0]
+
+
+def test_each_band_has_its_own_edges():
+    draws = np.arange(101.0)
+    inside = {
+        y: [scores.score("reserve_months", draws, y, 1.0)[f"inside{b}"] for b in scores.BANDS] for y in (24, 9, 2)
+    }
+    # The central bands of 0..100 are 25 to 75, 10 to 90 and 2.5 to 97.5.
+    assert inside == {24: [0.0, 1.0, 1.0], 9: [0.0, 0.0, 1.0], 2: [0.0, 0.0, 0.0]}
+    assert scores.score("reserve_months", draws, 10.0, 1.0)["inside80"] == 1.0
+
+
+def test_balance_is_scored_in_shares_of_outgo_and_flows_in_logs():
+    found = scores.score("balance", np.array([-10.0, 0.0, 10.0]), 20.0, 100.0)
+    # Shares -0.1, 0, 0.1 against 0.2: E|X - y| = 0.2, half of E|X - X'| = 0.8 / 9 / 2.
+    assert found["crps"] == pytest.approx(0.2 - 0.4 / 9)
+    assert found["error"] == pytest.approx(-0.2)
+    flows = scores.score("outgo", np.exp([1.0, 2.0, 3.0]), float(np.exp(2.5)), 100.0)
+    assert flows["error"] == pytest.approx(-0.5)
+    assert flows["pit"] == pytest.approx(2 / 3)
+
+
+def test_ties_count_by_half_in_the_pit():
+    assert scores.score("reserve_months", np.array([1.0, 2.0, 2.0, 3.0]), 2.0, 1.0)["pit"] == pytest.approx(0.5)
+
+
+def made_up_report() -> pd.DataFrame:
+    """Two origins, one line, two years ahead; draws 0..100, outcomes 50 and 95."""
+    table = pd.DataFrame(
+        [("reserve_months", year, value, "S", "published", 1.0) for year, value in ((2001, 50.0), (2002, 95.0))],
+        columns=["line", "year", "value", "source", "kind", "scale"],
+    )
+    draws = {"reserve_months": np.tile(np.arange(101.0), (2, 1))}
+    rows = [row for origin in (2000, 2001) for row in scores.forecast_rows("model", origin, draws, table)]
+    rows += scores.forecast_rows("drift", 2000, {"reserve_months": draws["reserve_months"] + 45.0}, table)
+    return pd.DataFrame(rows)
+
+
+def test_a_report_holds_every_forecast_and_scores_those_with_an_outcome():
+    report = made_up_report()
+    ours = report[report["rule"] == "model"]
+    assert ours[["origin", "target", "horizon"]].values.tolist() == [
+        [2000, 2001, 1],
+        [2000, 2002, 2],
+        [2001, 2002, 1],
+        [2001, 2003, 2],
+    ]
+    assert ours["outcome"].isna().tolist() == [False, False, False, True]
+    assert ours["q10"].tolist() == [10.0] * 4
+
+
+def test_the_record_counts_what_the_bands_held():
+    report = made_up_report()
+    found = scores.record_of(report[report["rule"] == "model"])
+    assert found["n"] == 3
+    # 50 is within all bands; 95 (twice) only within 2.5 to 97.5.
+    assert found["held"] == {"50": 1, "80": 1, "95": 3}
+    assert found["coverage"]["80"] == pytest.approx(1 / 3, abs=1e-4)
+    assert found["pit_quarters"] == [0, 0, 1, 2]
+    assert found["bias"] == pytest.approx(-30.0)
+    assert found["mae"] == pytest.approx(30.0)
+
+
+def test_rules_are_compared_on_the_same_forecasts_only():
+    table = scores.comparison_table(made_up_report(), "model")
+    assert table[["horizon", "rule", "n"]].values.tolist() == [[1, "drift", 1], [2, "drift", 1]]
+    nearer, farther = table["rival"] - table["ours"]
+    # The rule's median is 95: worse one year ahead (50 came), better two years ahead (95 came).
+    assert nearer > 0 > farther
+
+
+def test_the_summary_pools_lines_and_horizons():
+    report = made_up_report().assign(line="reserve")
+    table = scores.summary_table(report).set_index(["rule", "line", "horizon"])
+    assert table.loc[("model", "reserve", "1"), "n"] == 2
+    assert table.loc[("model", "all", "1-2"), "n"] == 3
+    assert table.loc[("model", "all", "1-2"), "held80"] == 1
+    assert ("model", "reserve_months", "1") not in table.index

@@ -20,7 +20,7 @@ from funds import random_basis
 RECORD = Record("backtested", (), ("Refitted from earlier years.",), {"hash": "c" * 64})
 
 
-def basis_of(horizon: int, draws: int | None = None, options: object = None) -> Basis:
+def basis_of(horizon: int, draws: int | None = None, options: object = None, theory: object = None) -> Basis:
     """A random fund that knows its people."""
     n = 600 if draws is None else draws
     basis = random_basis(n, 12).until(horizon if horizon < 2037 else 2037)

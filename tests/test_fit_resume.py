@@ -61,7 +61,7 @@ def sampled(out: Path) -> list[str]:
     return sorted((out / "sampled").read_text().split())
 
 
-def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit(tmp_path):
+def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit_and_its_workers_end(tmp_path):
     shutil.copytree(data_dir() / "fitted" / POOL, tmp_path / POOL)
     before = contents(tmp_path / POOL)
     with running(tmp_path) as process:
@@ -72,7 +72,14 @@ def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit(tmp_path):
             time.sleep(0.02)
         else:
             raise AssertionError((tmp_path / "log").read_text())
-    assert process.returncode == -signal.SIGKILL
+        workers = group_of(process.pid) - {process.pid}
+        assert len(workers) >= 3  # two workers and the server of their messages
+        process.kill()  # the program alone, not its group: the others have to end by themselves
+        process.wait()
+        deadline = time.monotonic() + 60
+        while group_of(process.pid):
+            assert time.monotonic() < deadline, group_of(process.pid)
+            time.sleep(0.05)
     assert contents(tmp_path / POOL) == before
     assert {path.name for path in tmp_path.iterdir()} == {".work", "log", "sampled", POOL}
     assert sampled(tmp_path) == ["first", "second", "third"]
@@ -89,23 +96,6 @@ def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit(tmp_path):
     assert list(fit.history.columns) == list(HISTORY_COLUMNS)
     assert list((tmp_path / ".work").iterdir()) == []
     assert not list(tmp_path.glob(f".{POOL}*"))
-
-
-def test_the_workers_of_a_killed_fit_end_with_it(tmp_path):
-    with running(tmp_path) as process:
-        deadline = time.monotonic() + 300
-        while not (tmp_path / "sampled").exists() or "second" not in sampled(tmp_path):
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, "no second block"
-            time.sleep(0.02)
-        workers = group_of(process.pid) - {process.pid}
-        assert len(workers) >= 3  # two workers and the server of their messages
-        process.kill()  # the program alone, not its group
-        process.wait()
-        deadline = time.monotonic() + 60
-        while group_of(process.pid):
-            assert time.monotonic() < deadline, group_of(process.pid)
-            time.sleep(0.05)
 
 
 def group_of(leader: int) -> set[int]:

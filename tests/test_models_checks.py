@@ -28,6 +28,7 @@ PRIORS = {
     "Beta": {"alpha": 3.0, "beta": 2.0},
     "Exponential": {"lam": 50.0},
     "Dirichlet": {"a": [2.0, 3.0, 5.0]},
+    "LogisticNormal": {"share": [0.2, 0.3, 0.5], "sigma": [0.5, 0.2, 0.1]},
 }
 
 

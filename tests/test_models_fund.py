@@ -11,7 +11,14 @@ from scipy.optimize._numdiff import approx_derivative
 from forecaster.errors import ForecasterError
 from forecaster.resources import data_dir
 from forecaster_models.economy import EconomyData, economy_data, economy_model
-from forecaster_models.fund import fund_arrays, fund_block, path_geometry, profile_geometry, supplementary_line
+from forecaster_models.fund import (
+    _in_proportion,
+    fund_arrays,
+    fund_block,
+    path_geometry,
+    profile_geometry,
+    supplementary_line,
+)
 from forecaster_models.fund_density import SCALARS, density
 from forecaster_models.fund_evidence import fund_data
 from forecaster_models.priors import read_priors
@@ -161,6 +168,7 @@ def test_the_fund_models_density_has_the_slopes_it_says(origin: int | None) -> N
             share,
             rng.normal(size=data.n_income),
             line + rng.normal(0.0, 0.02, len(line)),
+            rng.normal(0.0, 0.02, arrays.pandemic.shape[1]),
             rng.normal(size=open_years),
         ]
     )
@@ -182,3 +190,45 @@ def test_the_fund_model_starts_from_a_finite_density(origin: int | None) -> None
     named = named_quantities(model, start[None])
     assert set(block.keep) <= set(named)
     assert all(np.isfinite(value).all() for value in named.values())
+
+
+def test_flows_move_in_proportion_and_the_volume_says_by_how_much() -> None:
+    """Against differences; near nothing lost they move one to one, and no change makes them negative."""
+    from pytensor import tensor as pt
+    from pytensor.compile.mode import Mode
+
+    plain = Mode(linker="py", optimizer=None)
+
+    def moved(values: np.ndarray) -> tuple[np.ndarray, float]:
+        log_flow, volume = _in_proportion(pt.as_tensor(values))
+        return log_flow.eval(mode=plain), float(volume.eval(mode=plain))
+
+    at = np.array([-3.0, -0.9, -0.05, 0.0, 0.02, 1.0])
+    slope = (moved(at + 1e-6)[0] - moved(at - 1e-6)[0]) / 2e-6
+    assert (slope > 0).all()
+    assert moved(at)[1] == pytest.approx(np.log(slope).sum(), abs=1e-6)
+    near = np.array([-0.03, 0.0, 0.03])
+    np.testing.assert_allclose(np.exp(moved(near)[0]) - 1.0, 0.98 * near, atol=3e-4)
+
+
+def test_what_a_pandemic_took_comes_back_in_the_second_year_ahead() -> None:
+    from forecaster.futures import _cost_and_base
+
+    n = 3
+    names = ("cost_sd", "base_sd", "correlation", "income_elasticity", "cost_drift_end", "base_drift_end")
+    names += ("log_cost_end", "log_base_end", "cost_drift_sd", "base_drift_sd", "cost_surprise", "base_surprise")
+    posterior = {f"fund_{name}": np.zeros(n) for name in (*names, "cost_drift", "base_drift")}
+    flat = {name: np.zeros((4, n)) for name in ("need_step", "price", "per_head", "nominal", "surprise")}
+    plain, _ = _cost_and_base(posterior, **flat, seed=1)
+    outlay, base = _cost_and_base({**posterior, "fund_rebound": np.array([0.02, 0.0, -0.01])}, **flat, seed=1)
+    assert (plain == 1.0).all()
+    assert (base == 1.0).all()
+    assert (outlay[0] == 1.0).all()
+    for row in outlay[1:]:
+        assert row == pytest.approx(np.exp([0.02, 0.0, -0.01]))
+
+
+@pytest.mark.parametrize(("origin", "kept"), [(None, False), (2020, True), (2021, True), (2022, False)])
+def test_a_rebound_is_left_where_the_evidence_ends_in_a_pandemic(origin: int | None, kept: bool) -> None:
+    """The budget of the year after the origin is evidence too."""
+    assert ("fund_rebound" in fund_block(_priors("fund"), "twn", origin).keep) == kept

@@ -186,7 +186,7 @@ def _apart(seed: int) -> dict[str, list[int]]:
 # --- known truths -----------------------------------------------------------------------------------------------------
 def test_states_cover_their_truth_as_often_as_they_say():
     hits: dict[str, list[bool]] = {}
-    for seed in range(30):
+    for seed in range(16):
         accounts, drifts = synthetic(100 + seed)
         found = drawn(accounts, seed)
         truth = {"plain_cost_drift_end": drifts["cost"][-1] + TRUTH["growth"] + TRUTH["cost_excess"]}
@@ -203,7 +203,7 @@ def test_states_cover_their_truth_as_often_as_they_say():
 def test_forecasts_of_a_known_pool_cover_what_comes():
     """Five years ahead, from accounts with gaps: 80% bands hold between 65 and 92% of what comes."""
     inside: list[bool] = []
-    for seed in range(40):
+    for seed in range(20):
         whole, _ = synthetic(200 + seed, LAST)
         n = len(whole.years) - 5
         cut = blanked(whole.until(LAST - 5), outgo=(2001, 2007), income=(2007,), reserve=(2002,))

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from forecaster.cli.shared import (
-    LAST_HORIZON,
     Also,
     BasisName,
     Draws,
     Fits,
+    Force,
+    Horizon,
     Json,
     Options,
+    Out,
     ReformName,
     Save,
     SchemeName,
     Settings,
+    TheoryName,
     console,
     default_start,
     error_console,
@@ -46,20 +49,19 @@ RATE_CHANCES = (0.5, 0.9)
 
 def project(
     scheme: SchemeName,
-    horizon: Annotated[
-        int | None,
-        typer.Option("--horizon", max=LAST_HORIZON, help="Last year; 2060, or a basis file's own when left out."),
-    ] = None,
+    horizon: Horizon = None,
     settings: Settings = None,
     reform: ReformName = None,
     basis: BasisName = None,
     draws: Draws = None,
     fits: Fits = None,
     option: Options = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")
+    theory: TheoryName = None,
+    stack: Annotated[
+        str | None, typer.Option("--stack", metavar="FILE|NAME", help="Another benefit stack behind the fund.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")] = False,
+    out: Out = None,
+    force: Force = False,
     also: Also = None,
     save: Save = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
@@ -69,6 +71,7 @@ def project(
 
     Example: forecaster project tw_nhi_2g --horizon 2060 --set general_premium_rate=0.0557@2027-01-01 --out result
     """
+    from forecaster.cli.care import care_summary, care_tables
     from forecaster.cli.recording import Asked, check_saving, further_files, save_projection
     from forecaster.export import check_target, run_scenarios, write_folder
     from forecaster.manifest import run_manifest
@@ -78,32 +81,35 @@ def project(
     if out is not None:
         check_target(out, force=force)
     check_saving(also, out, save)
-    law = read_law(scheme)
+    law = read_law(scheme, stack)
+    if stack is not None and save is not None:
+        raise ForecasterError("--stack and --save: a kept run does not hold a stack; leave out one of them")
     options = SpendingOptions.parse(option) if option else None
-    if options is not None and save is not None:
-        raise ForecasterError(
-            "--option and --save: a kept run does not hold options of spending; leave out one of them"
-        )
+    if save is not None and (options is not None or theory is not None):
+        told, what = ("--option", "options of spending") if options is not None else ("--theory", "a theory alone")
+        raise ForecasterError(f"{told} and --save: a kept run does not hold {what}; leave out one of them")
     changes = read_reform(settings, reform)
     Policy(law, changes)  # a wrong name or value is told before the seconds that the basis takes
     with error_console().status("drawing the basis ...") as status:
         if quiet:
             status.stop()
-        given = read_given(law, basis, horizon, draws, fits, options)
+        given = read_given(law, basis, horizon, draws, fits, options, theory)
         reformed = given.reformed(changes)
         refuse_idle(given.basis, given.law, reformed)
         scenarios = run_scenarios(given.basis, given.law, reformed)
         questions = questions_of(scenarios)
+        care = {} if quiet and out is None else care_tables(scenarios)
         manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
         if out is not None:
             files = result_files(
-                scenarios, questions, manifest, also=further_files(also, scenarios, questions, manifest)
+                scenarios, questions, manifest, care, also=further_files(also, scenarios, questions, manifest)
             )
             write_folder(out, files, force=force)
         if save is not None:
             asked = Asked(law, basis, draws, fits, changes)
             saved = save_projection(asked, given, manifest, result_files(scenarios, questions, manifest), save)
     summary = summary_of(scenarios, questions, manifest, changes)
+    summary["care"] = care_summary(scenarios, care, summary["years"])
     if save is not None:
         summary["saved"] = saved.id
     if json_:
@@ -189,6 +195,7 @@ probabilities   chances by year of a deficit, a reserve below the law's floor, a
 first_years     distribution of the first year of each
 valuation       summarised rates, balance, level rate and unfunded obligation of 25, 50 and 75 years
 spending        growth of outgo since the first year by driver, where the basis knows its people
+care, need      who pays for the members' care, and households in need, where a benefit stack stands behind the fund
 required_rates  general premium rate that keeps the law's least reserve; of `forecaster project`
 attribution     part of each lever in the difference of reform and baseline; of `forecaster compare`
 columns.csv     meaning and unit of every column
@@ -263,6 +270,8 @@ def selected_years(basis: Basis) -> list[int]:
 
 
 def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
+    from forecaster.cli.care import print_care
+
     screen = console()
     draws, names = summary["draws"], list(summary["probabilities"])
     floor = months_word(summary["floor_months"]["baseline"])
@@ -294,6 +303,7 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
         _print_table(screen, title, summary["years"], cells)
     if summary["required_rates"]:
         _print_rates(screen, summary["required_rates"], draws)
+    print_care(summary["care"])
     screen.print()
     if summary["assumptions"]:
         screen.print("Assumed, not learnt:")

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from forecaster.replay import Unpacked
     from forecaster.schemes import Scheme
 
+DEFAULT_HORIZON = 2060
+LAST_HORIZON = 2100
+# What names of theories begin with; the user may leave it out.
+THEORY = "theory_"
+
 SchemeName = Annotated[
     str,
     typer.Argument(
@@ -52,18 +57,25 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="How spending follows ageing (docs/cli.md); may be repeated."),
 ]
+TheoryName = Annotated[
+    str | None,
+    typer.Option("--theory", metavar="NAME", help="One theory of cost growth alone, see: forecaster theories."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print a machine-readable answer instead of the tables.")]
 
+Horizon = Annotated[
+    int | None,
+    typer.Option("--horizon", max=LAST_HORIZON, help="Last year; 2060, or a basis file's own when left out."),
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New folder for the tables and the manifest.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an earlier result in DIR.")]
 Also = Annotated[
     list[str] | None,
-    typer.Option("--also", metavar="FORMAT", help="With --out, a further format: xlsx, netcdf or json; repeatable."),
+    typer.Option("--also", metavar="FORMAT", help="With --out, also as xlsx, netcdf, zarr or json; repeatable."),
 ]
 Save = Annotated[
     str | None, typer.Option("--save", metavar="WHY", help="Keep the result in the run store, with the reason for it.")
 ]
-
-DEFAULT_HORIZON = 2060
-LAST_HORIZON = 2100
 
 
 @dataclass(frozen=True)
@@ -86,15 +98,22 @@ class Given:
         return self.law.reform(Reform((*kept, *reform.changes)))
 
 
-def read_law(name: str) -> Scheme:
-    """The law that is meant: a scheme by its name or file, or the law of a pool by its name or folder."""
+def read_law(name: str, stack: str | None = None) -> Scheme:
+    """The law that is meant: a scheme by its name or file, or the law of a pool by its name or folder.
+
+    With the terms of the benefit stack behind its fund: the shipped one if there is one, or a stack by name or file.
+    """
+    from forecaster.fund_stack import law_with_stack
+    from forecaster.layers import load_stack
     from forecaster.pools import POOL_FILE, find_pool, pool_names
     from forecaster.schemes import load_scheme
 
     path = Path(name)
     if name in pool_names() or path.is_dir() or (path.is_file() and (path.parent / POOL_FILE).is_file()):
-        return find_pool(name).law
-    return load_scheme(name)
+        law = find_pool(name).law
+    else:
+        law = load_scheme(name)
+    return law_with_stack(law, load_stack(stack) if stack is not None else None)
 
 
 def read_reform(settings: Iterable[str] | None, name: str | None) -> Reform:
@@ -133,6 +152,7 @@ def read_given(
     draws: int | None,
     fits: Path | None = None,
     options: SpendingOptions | None = None,
+    theory: str | None = None,
 ) -> Given:
     """The basis that is asked for (by default the pool's reference fit) with the law it stands under.
 
@@ -151,12 +171,13 @@ def read_given(
         pool = find_pool(scheme.path)
         ahead = scheme.end and scheme.end.year >= pool.first_year  # a law that ends within the forecast
         last = min(DEFAULT_HORIZON, scheme.end.year) if scheme.end and ahead else DEFAULT_HORIZON
-        basis, fit = _fitted(pool, horizon or last, draws, fits, options)
+        basis, fit = _fitted(pool, horizon or last, draws, fits, options, theory)
         record = read_record(pool, fit["inputs"])
     elif fits is not None:
         raise ForecasterError("--basis and --fits: give one of them; a basis file needs no fit")
-    elif options is not None:
-        raise ForecasterError("--basis and --option: a basis file holds its outlay; options need the pool's fit")
+    elif options is not None or theory is not None:
+        told = "--option" if options is not None else "--theory"
+        raise ForecasterError(f"--basis and {told}: a basis file holds its outlay; that needs the pool's fit")
     else:
         basis = read_basis(name)
         if draws is not None and draws > basis.n_draws:
@@ -183,7 +204,12 @@ def given_again(kept: Unpacked) -> tuple[Given, Policy, Policy | None]:
 
 
 def _fitted(
-    pool: Pool, horizon: int, draws: int | None, fits: Path | None, options: SpendingOptions | None
+    pool: Pool,
+    horizon: int,
+    draws: int | None,
+    fits: Path | None,
+    options: SpendingOptions | None,
+    theory: str | None,
 ) -> tuple[Basis, dict[str, Any]]:
     from forecaster.fitted import load_fit
 
@@ -191,7 +217,9 @@ def _fitted(
     first = pool.first_year
     if horizon < first:
         raise ForecasterError(f"the forecast of {pool.name} begins in {first}; a horizon of {horizon} lies before it")
-    return fit.basis(horizon, draws, options), fit.manifest
+    if theory is not None and not theory.startswith(THEORY):
+        theory = THEORY + theory
+    return fit.basis(horizon, draws, options, theory=theory), fit.manifest
 
 
 def basis_path(name: str) -> Path:
@@ -248,13 +276,18 @@ def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str =
         Naming each of them and the likely reasons.
     """
     from forecaster.attribution import by_lever, idle_levers
+    from forecaster.fund_stack import idle_terms, stack_changes
     from forecaster.rules import overridden_rates
 
     if reform is None:
         return
     last, told = int(basis.years[-1]), overridden_rates(reform, basis.years)
     faults = []
-    for lever in idle_levers(basis, law, reform):
+    idle = idle_levers(basis, law, reform)
+    # Terms of the stack that leave the fund alone may still move other payers and the household.
+    of_stack = {change.name for change in stack_changes(reform)}
+    idle = (*(name for name in idle if name not in of_stack), *idle_terms(basis, reform, idle))
+    for lever in idle:
         changes = by_lever(reform.change)[lever]
         found = f"{'; '.join(map(str, changes))}, which changes nothing through {last}"
         overridden = [text for text in told if text.startswith(f"{lever}=")]

@@ -16,9 +16,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 import forecaster
@@ -33,9 +32,13 @@ from forecaster.policy import Policy
 from forecaster.pools import Pool, find_pool
 from forecaster.schemes import Scheme
 from forecaster.scores import FORECAST, MODEL, outcome_table, summary_table
-from forecaster_models.fit import LIBRARIES, current_inputs, pool_blocks, population_vintage
+from forecaster.theories import OPEN, averaged, thinned
+from forecaster_models.fit import KEPT_DRAWS, LIBRARIES, current_inputs, pool_blocks, population_vintage
 from forecaster_models.origins import Array, Draws, Forecaster, Job, Progress, read_origin_files, run_origins
 from forecaster_models.settings import FULL, QUICK, SamplingSettings
+
+if TYPE_CHECKING:
+    from forecaster_models.theories import Carried
 
 HORIZON = 10
 MOST_ORIGINS = 12
@@ -67,6 +70,7 @@ class Refit:
 
         blocks = pool_blocks(self.pool, last_year=origin)
         posterior: dict[str, Array] = {}
+        read: dict[str, Array] = {}
         reasons: list[str] = []
         for done, block in enumerate(blocks):
 
@@ -74,10 +78,10 @@ class Refit:
                 tell((done + share) / len(blocks), name)
 
             report(0.0)
-            result = sample_block(block.build(), self.settings, self.seed + done, report)
+            result = sample_block(block.build(), block.tuned(self.settings), self.seed + done, report)
             verdict = judge(result)
             if not verdict.accepted and self.settings.draws < FULL.draws:
-                # What a user would do whose quick fit was rejected: more draws.
+                # What a user would do whose quick fit was rejected: more draws, shorter steps.
                 report(0.0, name=f"{block.name} again")
                 more = replace(FULL, cores=self.settings.cores)
                 result = sample_block(block.build(), more, self.seed + done, report)
@@ -85,30 +89,43 @@ class Refit:
             reasons += [f"{block.name}: {reason}" for reason in verdict.reasons]
             kept = result["posterior"].dataset
             posterior |= {name: kept[name].values.reshape(-1, *kept[name].shape[2:]) for name in block.keep}
+            read |= {name: kept[name].values.reshape(-1, *kept[name].shape[2:]) for name in block.reads}
         # A block that was sampled again has more draws than the others.
-        fewest = min(map(len, posterior.values()))
-        posterior = {name: _thinned(values, fewest) for name, values in posterior.items()}
+        fewest = min(KEPT_DRAWS, *map(len, posterior.values()))
+        posterior = {name: thinned(values, fewest) for name, values in posterior.items()}
+        read = {name: thinned(values, fewest) for name, values in read.items()}
+        carried: dict[str, Carried] = {}
+        for block in blocks:
+            if block.theories is not None:
+                carried |= block.theories(read, self.seed)
         law = Policy(self.pool.law)
         known = Policy(law_known_at(law.scheme, dt.date(origin + 1, 1, 1)))
         # An nhi base is measured under today's thresholds at every origin; a plain one under the rate of its day.
         measured_under = law if self.pool.model == "nhi" else known
-        basis = make_basis(
-            self.pool,
-            posterior,
-            measured_under,
-            last_year=origin,
-            horizon=origin + self.horizon,
-            seed=self.seed,
-            label=f"{self.pool.name}, origin {origin}",
-            vintage=population_vintage(self.pool, origin),
-        )
-        draws = {FORECAST: _lines(basis, known), MODEL: _lines(basis, law)}
-        return draws, {"accepted": not reasons, "reasons": reasons}
 
+        def lines(draws: dict[str, Array], name: str) -> Draws:
+            basis = make_basis(
+                self.pool,
+                draws,
+                measured_under,
+                last_year=origin,
+                horizon=origin + self.horizon,
+                seed=self.seed,
+                label=f"{self.pool.name}, origin {origin}",
+                vintage=population_vintage(self.pool, origin),
+            )
+            end = f".{name}" if name else ""
+            return {f"{FORECAST}{end}": _lines(basis, known), f"{MODEL}{end}": _lines(basis, law)}
 
-def _thinned(values: Array, n: int) -> Array:
-    """So many draws, evenly spread over the chains."""
-    return values[np.linspace(0, len(values) - 1, n).round().astype(int)]
+        verdict: dict[str, Any] = {"accepted": not reasons, "reasons": reasons}
+        if not carried:
+            return lines(posterior, ""), verdict
+        verdict["theories"] = {name: found.as_dict() for name, found in carried.items()}
+        found = lines(posterior, OPEN)
+        for name, own in carried.items():
+            if own.accepted:
+                found |= lines(averaged(posterior, {name: own.draws}, {name: 1.0}), name)
+        return found, verdict
 
 
 def _lines(basis: Any, policy: Policy) -> dict[str, Array]:
@@ -281,9 +298,9 @@ def backtest_pool(
     for origin in chosen:
         tell(origin, 0.0, "waiting")
     run_origins(Job(judge_me, horizon, outcomes, gdp, work), chosen, tell)
-    report, verdicts = read_origin_files(work, chosen, outcomes)
+    report, verdicts, theories = read_origin_files(work, chosen, outcomes)
     officials = official_table(pool, report)
-    content = certificate_of(pool, report, officials, verdicts, horizon, quick, made_from)
+    content = certificate_of(pool, report, officials, verdicts, horizon, quick, made_from, theories)
     summary = summary_table(report)
     manifest = {
         "pool": pool.name,
@@ -306,7 +323,8 @@ def backtest_pool(
 
 def _code_hash() -> str:
     own = Path(__file__).parent
-    return sha256(b"".join((own / name).read_bytes() for name in ("backtest.py", "origins.py", "rivals.py")))
+    files = [own / name for name in ("backtest.py", "origins.py", "rivals.py", "weighing.py")]
+    return sha256(b"".join(path.read_bytes() for path in (*files, Path(forecaster.__file__).parent / "scores.py")))
 
 
 def _files(

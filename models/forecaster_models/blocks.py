@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pymc as pm
+
+    from forecaster_models.settings import SamplingSettings
+    from forecaster_models.theories import Carried
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,22 @@ class Block:
         Posterior variables, scalars or short vectors, that the forward simulation reads; unique over a fit's blocks.
     integrated
         Priors, by their names in the block, that the model integrates out: its graph draws them given the data.
+    theories
+        Makes from draws of the posterior, draw first, and a seed those under other theories, by the theory's name.
+    reads
+        Posterior variables that ``theories`` reads.
+    target_accept
+        Acceptance that NUTS aims at, where the block bears longer steps than the settings'.
     """
 
     name: str
     build: Callable[[], pm.Model]
     keep: tuple[str, ...]
     integrated: tuple[str, ...] = ()
+    theories: Callable[[Mapping[str, np.ndarray], int], dict[str, Carried]] | None = None
+    reads: tuple[str, ...] = ()
+    target_accept: float | None = None
+
+    def tuned(self, settings: SamplingSettings) -> SamplingSettings:
+        """The settings with the block's own acceptance."""
+        return settings if self.target_accept is None else replace(settings, target_accept=self.target_accept)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from forecaster.basis import Basis
 from forecaster.engine import project
@@ -22,7 +21,7 @@ from forecaster.fitted import make_basis
 from forecaster.policy import Policy
 from forecaster.pools import Pool
 from forecaster_models.blocks import Block
-from forecaster_models.priors import DISTRIBUTIONS, Priors
+from forecaster_models.priors import DISTRIBUTIONS, Priors, marginals
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -62,29 +61,6 @@ ABSURD_GROWTH = (-0.02, 0.20)
 
 
 # --- priors -----------------------------------------------------------------------------------------------------------
-def marginals(prior: Mapping[str, Any]) -> list[Any]:
-    """SciPy's distribution of each value of a prior: one, or one a component where it has several."""
-    p = {key: np.asarray(prior[key], dtype=float) for key in DISTRIBUTIONS[prior["distribution"]]}
-    match prior["distribution"]:
-        case "Normal":
-            found = stats.norm(p["mu"], p["sigma"])
-        case "HalfNormal":
-            found = stats.halfnorm(scale=p["sigma"])
-        case "LogNormal":
-            found = stats.lognorm(p["sigma"], scale=np.exp(p["mu"]))
-        case "Gamma":
-            found = stats.gamma(p["alpha"], scale=1.0 / p["beta"])
-        case "Beta":
-            found = stats.beta(p["alpha"], p["beta"])
-        case "Exponential":
-            found = stats.expon(scale=1.0 / p["lam"])
-        case "Dirichlet":
-            return [stats.beta(a, p["a"].sum() - a) for a in p["a"]]
-        case _:
-            return []
-    return [found]
-
-
 def prior_words(prior: Mapping[str, Any]) -> str:
     """A prior as text, ``Normal(mu=0.018, sigma=0.007)``."""
     keys = DISTRIBUTIONS[prior["distribution"]]

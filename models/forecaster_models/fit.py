@@ -14,7 +14,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing.managers import SyncManager
@@ -33,6 +33,7 @@ from forecaster.fitted import HISTORY_COLUMNS, OWN_PRIORS, PRIOR_FILES, actuals,
 from forecaster.members import past_members
 from forecaster.pools import Pool, find_pool, known_accounts
 from forecaster.resources import data_dir
+from forecaster.theories import THEORIES, parted, stored_theories
 from forecaster_models.priors import laid_over, read_priors
 from forecaster_models.settings import FULL, QUICK, SamplingSettings
 from forecaster_models.workers import end_with_parent
@@ -61,10 +62,13 @@ HISTORY = {
 # Source files that shape a fit: models and what of the engine they share; not this file, which only runs them.
 _SHARED = ("blocks", "demography", "priors", "sampling")
 MODEL_FILES = {
-    "nhi": (*_SHARED, "economy", "fund", "fund_density", "fund_evidence", "steps"),
+    "nhi": (*_SHARED, "economy", "fund", "fund_density", "fund_evidence", "steps", "theories"),
     "plain": (*_SHARED, "plain", "plain_paths"),
 }
-ENGINE_FILES = {"nhi": ("futures", "need", "points", "revenue"), "plain": ("plain_futures", "pool_accounts", "members")}
+ENGINE_FILES = {
+    "nhi": ("futures", "need", "points", "revenue", "theories"),
+    "plain": ("plain_futures", "pool_accounts", "members"),
+}
 
 
 def code_files(pool: Pool) -> list[Path]:
@@ -99,15 +103,15 @@ def pool_blocks(pool: Pool, last_year: int | None = None, priors: Path | None = 
 
     own = pool_priors(pool, priors)
     vintage = population_vintage(pool, last_year)
-    origin = min(population_origin(pool.place, last_year), load_vintage(pool.place, vintage).last_estimate_year)
-    people = demography_blocks(pool.place, last_year=origin, priors=own, vintage=vintage)
+    origin = min(population_origin(pool.people, last_year), load_vintage(pool.people, vintage).last_estimate_year)
+    people = demography_blocks(pool.people, last_year=origin, priors=own, vintage=vintage)
     if pool.model == "plain":
         from forecaster_models.plain import plain_block
 
         accounts = known_accounts(pool, last_year)
         heads = past_members(pool, accounts.years)
         breaks = tuple(item for item in pool.breaks if item.first <= accounts.years[-1])
-        return [*people, plain_block(accounts, pool.place, own["plain"], pool.other_income_share, heads, breaks)]
+        return [*people, plain_block(accounts, pool.people, own["plain"], pool.other_income_share, heads, breaks)]
     from forecaster_models.economy import economy_block
     from forecaster_models.fund import fund_block
 
@@ -120,8 +124,12 @@ def pool_blocks(pool: Pool, last_year: int | None = None, priors: Path | None = 
     return [
         *people,
         economy_block(pool.place, own["economy"], **economy),
-        fund_block(own["fund"], pool.place, **fund),
+        fund_block(own["fund"], pool.place, theories=_theories(own), **fund),
     ]
+
+
+def _theories(priors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: own for name, own in priors.items() if name in THEORIES}
 
 
 def population_vintage(pool: Pool, last_year: int | None) -> str:
@@ -217,7 +225,8 @@ def fit_pool(
         draws.update({str(k): v for k, v in kept.data_vars.items() if k not in paths.values()})
     history = _history(paths_of_past, pool)
     learnt = [pd.read_csv(folder / f"{name}.priors.csv") for name in BLOCKS[pool.model]]
-    checks, absurd = check_table(pool, {name: values.values for name, values in draws.items()}, unlearnt, history, seed)
+    posterior, _ = parted({name: values.values for name, values in draws.items()})
+    checks, absurd = check_table(pool, posterior, unlearnt, history, seed)
     tables = {"history": history, "priors": pd.concat(learnt, ignore_index=True), "checks": checks}
     manifest = {
         "pool": pool.name,
@@ -303,7 +312,9 @@ def _fit_block(job: _Job, name: str, reports: Any) -> None:
     block = next(block for block in pool_blocks(job.pool, priors=job.priors) if block.name == name)
     started = time.perf_counter()
     model, priors = block.build(), pool_priors(job.pool, job.priors)[name]
-    result = sample_block(model, job.settings, job.seed, lambda share: reports.put((name, share, "sampling")))
+    result = sample_block(
+        model, block.tuned(job.settings), job.seed, lambda share: reports.put((name, share, "sampling"))
+    )
     verdict = judge(result).as_dict() | {"seconds": round(time.perf_counter() - started, 1)}
     posterior = result["posterior"].dataset
     names = [*block.keep, *(name for name in HISTORY[job.pool.model].values() if name in posterior)]
@@ -316,6 +327,10 @@ def _fit_block(job: _Job, name: str, reports: Any) -> None:
     )
     given = {f"{name}_{prior}" for prior in priors} & {str(variable) for variable in posterior}
     learnt = prior_table({name: priors}, {variable: _flattened(posterior[variable]).values for variable in given})
+    if block.theories is not None:
+        carried = block.theories({name: _flattened(posterior[name]).values for name in block.reads}, job.seed)
+        verdict["theories"] = {name: found.as_dict() for name, found in carried.items()}
+        flat = flat.assign(stored_theories({name: found.draws for name, found in carried.items() if found.accepted}))
     for target, write in (
         (job.folder / f"{name}.nc", lambda path: flat.to_netcdf(path, engine="scipy")),
         (job.folder / f"{name}.prior.nc", lambda path: unlearnt.to_netcdf(path, engine="scipy")),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from forecaster.demography.patterns import PANDEMIC_YEARS
 from forecaster.need import AGE_GROUPS, OLD_GROUPS, PROFILE_YEAR
 from forecaster.schemes import PAYERS
 from forecaster_models.blocks import Block
-from forecaster_models.fund_density import FACT_KINDS, SCALARS, VECTORS, FundArrays, FundDensity
+from forecaster_models.fund_density import FACT_KINDS, SCALARS, VECTORS, FundArrays, FundDensity, read_only
 from forecaster_models.fund_evidence import FIRST_YEAR, FundData, fund_data
 from forecaster_models.priors import Priors, draw_prior, draw_scalars
 from forecaster_models.steps import StepScales, drift_modes, name_drift_ends
+from forecaster_models.theories import Carried, StepEvidence, carry_over, check_priors
 
 Array = np.ndarray
 
@@ -21,6 +26,11 @@ THRESHOLD_ITEMS = ("fees", "dividends", "interest", "rent")
 # Thresholds and ceilings (TWD) whose charged shares the evidence compares: 2016 after and before, part-time wages of
 # 2014 after and before, ceiling of 50 million against 10 million.
 CASES = np.array([[2e4, 1e7], [5e3, 1e7], [19273.0, 1e7], [5e3, 1e7], [2e4, 5e7], [2e4, 1e7]])
+
+# Acceptance that NUTS aims at: in these coordinates the posterior is near enough to a normal one for long steps.
+TARGET_ACCEPT = 0.85
+# How far from zero the latent flows and costs bend away from it.
+BEND = 0.04
 
 # Years whose accounts hold back payments of the government's floor (notes to TW-S02): their booking is out of the
 # ordinary.
@@ -56,6 +66,15 @@ KEEP = (
     "fund_miscellaneous",
     "fund_booking_sd",
 )
+# What theories of cost growth read of the posterior.
+READS = (
+    "fund_cost_step",
+    "fund_growth_revision",
+    "fund_base_gap",
+    "fund_base_sd",
+    "fund_base_drift_sd",
+    "fund_correlation",
+)
 # Single facts: kind of expectation and year. Effects are of the year before a threshold changed; what is told of a
 # share in general has no year of its own.
 FACTS_MEANT = {
@@ -81,8 +100,12 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
     and *s* the growth surprise:
 
     .. math::
-        \Delta \log C_t &= \Delta \log D_t + \Delta p_t + \eta\,\Delta h_t + \lambda_C s_t + d^C_t + e^C_t \\
+        \Delta \log C_t &= \Delta \log D_t + \Delta p_t + \eta\,\Delta h_t + \lambda_C s_t + \Delta z_t + d^C_t
+            + e^C_t \\
         \Delta \log B_t &= \Delta \log Y_t + \lambda_B s_t + d^B_t + e^B_t
+
+    A pandemic is shock and rebound, not trend: *z* is zero but in its years. Where the evidence ends within them,
+    ``fund_rebound`` is what comes back in the year after.
 
     The drifts are AR(1) with persistence 0.9 around their long-run levels; the innovations *e* of cost and base are
     correlated. Income of a year is the law's formula on the bases, times a booking factor (arrears and top-ups booked
@@ -97,8 +120,10 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
     is solved for the base *B*; before 2013 :math:`F = r B w`. The density is in terms of *B*, so the change of
     variables adds :math:`\sum \log (\partial \log B / \partial \log F)`.
 
-    The latent paths, profile and supplementary level are sampled around a smoother's estimate of them. The density of
-    the evidence and of the steps is one compiled operation, :func:`forecaster_models.fund_density.density`.
+    The latent paths, profile and supplementary level are sampled around a smoother's estimate of them. Flows and cost
+    by age move in proportion to it, not in logs: sums of them are known closely, and a sum is straight in these
+    coordinates where it bends in logs; the change of variables is part of the density. The density of the evidence
+    and of the steps is one compiled operation, :func:`forecaster_models.fund_density.density`.
     """
     n, m = len(data.years), data.n_income
     start, scale = path_geometry(data)
@@ -109,11 +134,14 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
     # Bounds are kept by the transforms; checking them again would double the graph that has to be compiled.
     with pm.Model(check_bounds=False) as model:
         drawn = draw_scalars("fund", priors)
-        path = start + pt.dot(scale, pm.Flat("fund_path", shape=n + m, initval=np.zeros(n + m)))
-        profile = profile_start + pt.dot(
-            profile_scale, pm.Flat("fund_profile_path", shape=groups, initval=np.zeros(groups))
-        )
+        change = pt.dot(scale, pm.Flat("fund_path", shape=n + m, initval=np.zeros(n + m)))
+        path_moved, path_volume = _in_proportion(change)
+        path = start + path_moved
+        profile_change = pt.dot(profile_scale, pm.Flat("fund_profile_path", shape=groups, initval=np.zeros(groups)))
+        profile_moved, profile_volume = _in_proportion(profile_change)
+        profile = profile_start + profile_moved
         level = line + 0.05 * pm.Flat("fund_supplementary_path", shape=len(line), initval=np.zeros(len(line)))
+        apart = drawn["pandemic_sd"] * pm.Normal("fund_pandemic_unit", 0.0, 1.0, shape=len(PANDEMIC_YEARS))
         scalars = drawn | {
             "correlation": pm.Uniform("fund_correlation", -0.9, 0.9),
             # The accounts of 2014 and 2016 do not meet: about 2.7 bn was restated in between (declared break of 2015).
@@ -128,15 +156,24 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
             "share": pm.Dirichlet("fund_item_share", np.ones(len(data.items))),
             "booking": pm.Normal("fund_booking", 0.0, 1.0, shape=m),
             "supplementary_level": level,
+            "apart": apart,
             # A year whose GDP is not final has a growth of its own to be learnt, common to cost and base.
             "growth_revision": pm.Normal("fund_growth_revision", 0.0, 1.0, shape=open_years),
         }
         quantities = pt.concatenate([pt.stack([scalars[name] for name in SCALARS]), *(vectors[k] for k in VECTORS)])
-        density, _, log_base, cost_gap, base_gap = FundDensity()(quantities, *fund_arrays(data))
-        pm.Potential("evidence", density)
+        arrays = fund_arrays(data)
+        density, _, log_base, cost_gap, base_gap = FundDensity()(quantities, *arrays)
+        pm.Potential("evidence", density + path_volume + profile_volume)
         scales = StepScales(**{name: scalars[name] for name in StepScales.__dataclass_fields__})
-        gaps = (pt.specify_shape(gap, n - 1) for gap in (cost_gap, base_gap))
+        gaps = [pt.specify_shape(gap, n - 1) for gap in (cost_gap, base_gap)]
         name_drift_ends("fund", *gaps, scales, ends=(-1, -2))
+        # The steps of cost that theories of its growth have to explain, and what they explain them by.
+        growth = data.real_step[1:] + pt.dot(arrays.revision, vectors["growth_revision"])
+        explained = scalars["income_elasticity"] * growth + scalars["cost_surprise"] * data.surprise[1:]
+        pm.Deterministic("fund_cost_step", gaps[0] + explained + scalars["cost_drift"])
+        pm.Deterministic("fund_base_gap", gaps[1])
+        if data.years[-1] in PANDEMIC_YEARS:
+            pm.Deterministic("fund_rebound", -apart[PANDEMIC_YEARS.index(int(data.years[-1]))])
         cost = pm.Deterministic("fund_cost", pt.exp(path[:n]))
         income = pm.Deterministic("fund_income", pt.exp(path[n:]))
         step = income - cost[:m] + scalars["restated_2015"] * (data.years[:m] == 2015)
@@ -152,6 +189,16 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
         ):
             pm.Deterministic(f"fund_{name}", value)
     return model
+
+
+def _in_proportion(change: Any) -> tuple[Any, Any]:
+    """Log of positive flows that move in proportion to ``change``, zero at zero, and the log volume of that map.
+
+    A flow is near ``1 + change``, and bends away from zero only where the change takes nearly all of it.
+    """
+    grown = 1.0 + change
+    root = pt.sqrt(grown**2 + BEND)
+    return pt.log(grown + root) - np.log(1.0 + np.sqrt(1.0 + BEND)), -pt.log(root).sum()
 
 
 def supplementary_line(data: FundData) -> Array:
@@ -170,13 +217,12 @@ def fund_arrays(data: FundData) -> FundArrays:
     bands = _band_sums(data)
     top, bottom = (np.array([sums[i] for sums in bands.values()]) for i in (0, 1))
     ratio_value, ratio_error = np.array([_band_value(data, name) for name in bands]).T
-    open_years = np.flatnonzero(data.gdp_error[1:])
     memory_value, memory_vector = drift_modes(len(years) - 1)
     items = np.array(data.items)
     part_years = np.where(income_years == 2013, 1.0, np.where(income_years == 2014, 8.0 / 12.0, 0.0))
     shares = _item_shares(data)
     facts = [(FACTS_MEANT[name], *data.facts[name]) for name in FACTS_MEANT if name in data.facts]
-    return FundArrays(
+    found = FundArrays(
         accounts_matrix=data.accounts.matrix,
         accounts_value=data.accounts.value,
         accounts_error=data.accounts.error,
@@ -196,7 +242,8 @@ def fund_arrays(data: FundData) -> FundArrays:
         surprise=data.surprise[1:],
         gdp=data.gdp_step[1:],
         redefined=(years[1:] == 2013).astype(float),
-        revision=np.eye(len(years) - 1)[:, open_years] * data.gdp_error[1:][open_years],
+        pandemic=np.diff((years[:, None] == np.array(PANDEMIC_YEARS)).astype(float), axis=0),
+        revision=growth_loadings(data),
         memory_value=memory_value,
         memory_vector=memory_vector,
         rate=data.rate,
@@ -230,6 +277,7 @@ def fund_arrays(data: FundData) -> FundArrays:
         fact_value=np.array([value for _, value, _ in facts]),
         fact_error=np.array([error for _, _, error in facts]),
     )
+    return FundArrays(*map(read_only, found))
 
 
 def _item_shares(data: FundData) -> tuple[Array, Array]:
@@ -342,7 +390,45 @@ def _size_growth(data: FundData) -> float:
     return float(data.gdp_step[2016 - FIRST_YEAR : 2026 - FIRST_YEAR].sum())
 
 
-def fund_block(priors: Priors, place: str = "twn", last_year: int | None = None) -> Block:
-    """The block, data as known at the end of ``last_year`` and priors bound."""
-    data = fund_data(place, last_year)
-    return Block("fund", lambda: fund_model(data, priors), KEEP)
+def fund_block(
+    priors: Priors,
+    place: str = "twn",
+    last_year: int | None = None,
+    theories: Mapping[str, Priors] | None = None,
+) -> Block:
+    """The block, data as known at the end of ``last_year``, priors and theories of cost growth bound."""
+    data, others = fund_data(place, last_year), theories or {}
+    check_priors({"fund": priors, **others})
+    within = data.years[-1] in PANDEMIC_YEARS
+
+    def under_theories(draws: Mapping[str, Array], seed: int) -> dict[str, Carried]:
+        return carry_over(step_evidence(data, draws), priors, others, seed)
+
+    return Block(
+        "fund",
+        lambda: fund_model(data, priors),
+        (*KEEP, "fund_rebound") if within else KEEP,
+        theories=under_theories if others else None,
+        reads=READS,
+        target_accept=TARGET_ACCEPT,
+    )
+
+
+def step_evidence(data: FundData, draws: Mapping[str, Array]) -> StepEvidence:
+    """What a theory of cost growth has to explain, from draws of the posterior, draw first."""
+    found = {name: np.asarray(draws[name], dtype=float) for name in READS}
+    return StepEvidence(
+        cost_step=found["fund_cost_step"],
+        growth=data.real_step[1:] + found["fund_growth_revision"] @ growth_loadings(data).T,
+        surprise=data.surprise[1:],
+        base_gap=found["fund_base_gap"],
+        base_sd=found["fund_base_sd"],
+        base_drift_sd=found["fund_base_drift_sd"],
+        correlation=found["fund_correlation"],
+    )
+
+
+def growth_loadings(data: FundData) -> Array:
+    """Loadings of the yearly steps on the unknown growth of years whose GDP is not final, ``(step, open year)``."""
+    open_years = np.flatnonzero(data.gdp_error[1:])
+    return np.eye(len(data.years) - 1)[:, open_years] * data.gdp_error[1:][open_years]

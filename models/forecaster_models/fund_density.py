@@ -86,7 +86,7 @@ SCALARS = (
     FOLLOWING,
 ) = range(len(SCALARS))
 # Vectors that follow them.
-VECTORS = ("path", "profile", "mix", "share", "booking", "supplementary_level", "growth_revision")
+VECTORS = ("path", "profile", "mix", "share", "booking", "supplementary_level", "apart", "growth_revision")
 # Scale of the latent base of the year after the last accounts, log.
 FOLLOWING_SCALE = 0.03
 # Facts by the expectation that they are held against.
@@ -133,6 +133,8 @@ class FundArrays(NamedTuple):
         Log ratios of sums over the profile.
     price, real, surprise, gdp, redefined
         Steps ``(n - 1,)``; ``revision`` their loadings on the open years' growth, ``(n - 1, open year)``.
+    pandemic
+        Into a pandemic year 1, out of it -1, ``(n - 1, pandemic year)``.
     memory_value, memory_vector
         Eigenvalues and eigenvectors of the drifts' correlation over the steps.
     rate, supplementary_rate, floor, fixed_income, late
@@ -177,6 +179,7 @@ class FundArrays(NamedTuple):
     gdp: Any
     redefined: Any
     revision: Any
+    pandemic: Any
     memory_value: Any
     memory_vector: Any
     rate: Any
@@ -367,14 +370,15 @@ def density(x, d):
     m = len(d.rate)
     categories, items, levels = d.weights.shape[1], len(d.wide_items), len(d.supplementary_step) + 1
     slope = np.zeros_like(x)
-    starts = np.cumsum(np.array([len(SCALARS), n + m, groups, categories, items, m, levels]))
+    starts = np.cumsum(np.array([len(SCALARS), n + m, groups, categories, items, m, levels, d.pandemic.shape[1]]))
     path, slope_path = x[starts[0] : starts[1]], slope[starts[0] : starts[1]]
     profile, slope_profile = x[starts[1] : starts[2]], slope[starts[1] : starts[2]]
     mix, slope_mix = x[starts[2] : starts[3]], slope[starts[2] : starts[3]]
     share, slope_share = x[starts[3] : starts[4]], slope[starts[3] : starts[4]]
     booking, slope_booking = x[starts[4] : starts[5]], slope[starts[4] : starts[5]]
     level, slope_level = x[starts[5] : starts[6]], slope[starts[5] : starts[6]]
-    revision, slope_revision = x[starts[6] :], slope[starts[6] :]
+    apart, slope_apart = x[starts[6] : starts[7]], slope[starts[6] : starts[7]]
+    revision, slope_revision = x[starts[7] :], slope[starts[7] :]
 
     # What is expected.
     cost, income = np.exp(path[:n]), np.exp(path[n:])
@@ -419,6 +423,8 @@ def density(x, d):
         step = log_base[t + 1] - log_base[t] if t + 1 < m else d.gdp[n - 2] + FOLLOWING_SCALE * x[FOLLOWING]
         cost_gap[t] = path[t + 1] - path[t] - (log_need[t + 1] - log_need[t]) - d.price[t]
         cost_gap[t] -= x[ELASTICITY] * (d.real[t] + grown) + x[COST_SURPRISE] * d.surprise[t] + x[COST_DRIFT]
+        for k in range(len(apart)):
+            cost_gap[t] -= d.pandemic[t, k] * apart[k]
         base_gap[t] = step - d.gdp[t] - grown - x[BASE_SURPRISE] * d.surprise[t] - x[BASE_DRIFT]
         base_gap[t] -= x[REDEFINED] * d.redefined[t]
 
@@ -547,6 +553,8 @@ def density(x, d):
             grown += d.revision[t, k] * revision[k]
             pulled = slope_cost_gap[t] * x[ELASTICITY] + slope_base_gap[t]
             slope_revision[k] -= d.revision[t, k] * pulled
+        for k in range(len(apart)):
+            slope_apart[k] -= d.pandemic[t, k] * slope_cost_gap[t]
         slope_path[t + 1] += slope_cost_gap[t]
         slope_path[t] -= slope_cost_gap[t]
         slope_need[t + 1] -= slope_cost_gap[t]
@@ -610,6 +618,17 @@ def density(x, d):
     return total, slope, log_base, cost_gap, base_gap
 
 
+def read_only(array: Array) -> Array:
+    """The array in rows, not to be written to, as a compiled graph holds its constants.
+
+    Numba compiles a function anew, for a minute here, for every layout that it meets.
+    """
+    whole = np.issubdtype(np.asarray(array).dtype, np.integer)
+    found = np.ascontiguousarray(array, dtype=int if whole else float).view()
+    found.flags.writeable = False
+    return found
+
+
 class FundDensity(Op):
     """:func:`density` as an operation of the model: density, slope, log base, gaps of cost and base."""
 
@@ -620,7 +639,7 @@ class FundDensity(Op):
         return Apply(self, inputs, [pt.dscalar(), *(pt.dvector() for _ in range(4))])
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
-        found = density(np.ascontiguousarray(inputs[0]), FundArrays(*inputs[1:]))
+        found = density(np.array(inputs[0]), FundArrays(*map(read_only, inputs[1:])))
         for storage, value in zip(output_storage, found, strict=True):
             storage[0] = np.asarray(value)
 

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from forecaster.errors import ForecasterError
 from forecaster.scores import forecast_rows
 from forecaster_models.rivals import rival_draws
+from forecaster_models.weighing import Scales
 from forecaster_models.workers import end_with_parent
 
 Array = np.ndarray
@@ -47,7 +48,8 @@ class Forecaster(Protocol):
         -------
         tuple
             Question (:data:`forecaster.scores.QUESTIONS`) to line to draws, shape ``(horizon, draw)``, the first row
-            for the year after the origin; and ``accepted`` with ``reasons``.
+            for the year after the origin; with theories of cost growth ``question.theory`` to the same; and
+            ``accepted`` with ``reasons``.
         """
 
 
@@ -155,11 +157,16 @@ def _do_origin(job: Job, origin: int, reports: Any) -> None:
 
 def read_origin_files(
     work: Path, origins: Iterable[int], outcomes: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """Report over all origins, scored, and the verdicts on their fits by origin."""
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]], dict[str, Any] | None]:
+    """Report over all origins, scored; the verdicts on their fits by origin; and what was learnt of theories.
+
+    Where an origin holds a forecast for each theory of cost growth, what is scored is their average with the weights
+    that the earlier origins' outcomes had earned by then, see :class:`forecaster_models.weighing.Scales`.
+    """
     rows: list[dict[str, object]] = []
     verdicts = {}
-    for origin in origins:
+    scales = Scales(outcomes)
+    for origin in sorted(origins):
         with np.load(work / f"{origin}.npz", allow_pickle=False) as stored:
             verdicts[str(origin)] = json.loads(str(stored["verdict"]))
             draws: Draws = {}
@@ -167,6 +174,6 @@ def read_origin_files(
                 rule, _, line = name.partition("/")
                 if line:
                     draws.setdefault(rule, {})[line] = stored[name].astype(float)
-        for rule, lines in draws.items():
+        for rule, lines in scales.averaged(origin, draws, accepted=verdicts[str(origin)]["accepted"]).items():
             rows += forecast_rows(rule, origin, lines, outcomes)
-    return pd.DataFrame(rows), verdicts
+    return pd.DataFrame(rows), verdicts, scales.learnt()

@@ -118,7 +118,7 @@ def as_chains(draws: Array, chains: int, pool: str) -> xr.DataArray:
 
 def predictive_trees(fit: Fit) -> dict[str, xr.DataTree]:
     """Past years as the fit would have made each from the year before, beside what was, by series."""
-    tables = load_wpp(fit.place)
+    tables = load_wpp(fit.pool.people)
     draws = {name: np.asarray(values, dtype=float) for name, values in fit.posterior.items() if values.ndim == 1}
     rng = np.random.default_rng([int(fit.manifest["seed"]), *b"predictive"])
     series = {

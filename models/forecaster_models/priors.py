@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from forecaster.errors import Fault, FaultyInput
 
@@ -22,8 +23,11 @@ DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
     "Beta": ("alpha", "beta"),
     "Exponential": ("lam",),
     "Dirichlet": ("a",),
+    "LogisticNormal": ("share", "sigma"),
     "Fixed": ("value",),
 }
+# Those of shares of a whole, a value each.
+SHARES = ("Dirichlet", "LogisticNormal")
 
 
 def read_priors(path: Path, place: str | None = None) -> dict[str, dict[str, dict[str, Any]]]:
@@ -121,6 +125,37 @@ def _faults(block: str, priors: Mapping[str, Any]) -> list[Fault]:
     return faults
 
 
+def marginals(prior: Mapping[str, Any]) -> list[Any]:
+    """SciPy's distribution of each value of a prior: one, or one a component where it has several.
+
+    Those of a logistic normal have no formula and are the histogram of many draws.
+    """
+    p = {key: np.asarray(prior[key], dtype=float) for key in DISTRIBUTIONS[prior["distribution"]]}
+    match prior["distribution"]:
+        case "Normal":
+            found = stats.norm(p["mu"], p["sigma"])
+        case "HalfNormal":
+            found = stats.halfnorm(scale=p["sigma"])
+        case "LogNormal":
+            found = stats.lognorm(p["sigma"], scale=np.exp(p["mu"]))
+        case "Gamma":
+            found = stats.gamma(p["alpha"], scale=1.0 / p["beta"])
+        case "Beta":
+            found = stats.beta(p["alpha"], p["beta"])
+        case "Exponential":
+            found = stats.expon(scale=1.0 / p["lam"])
+        case "Dirichlet":
+            return [stats.beta(a, p["a"].sum() - a) for a in p["a"]]
+        case "LogisticNormal":
+            units = np.random.default_rng(0).standard_normal((200_000, len(p["share"])))
+            drawn = p["share"] * np.exp(p["sigma"] * units)
+            shares = (drawn / drawn.sum(axis=1, keepdims=True)).T
+            return [stats.rv_histogram(np.histogram(own, bins=2000), density=False) for own in shares]
+        case _:
+            return []
+    return [found]
+
+
 def draw_prior(prefix: str, name: str, priors: Priors) -> Any:
     """Random variable ``prefix_name`` of the prior ``name``, to be called within a model; a fixed one is its number."""
     import pymc as pm
@@ -129,6 +164,10 @@ def draw_prior(prefix: str, name: str, priors: Priors) -> Any:
     if prior["distribution"] == "Fixed":
         return float(prior["value"])
     parameters = {key: np.asarray(prior[key], dtype=float) for key in DISTRIBUTIONS[prior["distribution"]]}
+    if prior["distribution"] == "LogisticNormal":
+        units = pm.Normal(f"{prefix}_{name}_units", 0.0, 1.0, shape=parameters["share"].shape)
+        parts = parameters["share"] * pm.math.exp(parameters["sigma"] * units)
+        return pm.Deterministic(f"{prefix}_{name}", parts / parts.sum())
     return getattr(pm, prior["distribution"])(f"{prefix}_{name}", **parameters)
 
 
@@ -144,7 +183,7 @@ def draw_scalars(prefix: str, priors: Priors) -> dict[str, Any]:
     prefix
         Name of the block.
     priors
-        Priors of the block; those of several values (Dirichlet) are left to :func:`draw_prior`.
+        Priors of the block; those of several values (:data:`SHARES`) are left to :func:`draw_prior`.
     """
     import pymc as pm
     import pytensor.tensor as pt
@@ -154,7 +193,8 @@ def draw_scalars(prefix: str, priors: Priors) -> dict[str, Any]:
     for name in sorted(priors, key=lambda n: priors[n]["distribution"] == "LogNormal"):
         kind = priors[name]["distribution"]
         families.setdefault("Normal" if kind == "LogNormal" else kind, []).append(name)
-    families.pop("Dirichlet", None)
+    for kind in SHARES:
+        families.pop(kind, None)
     fixed = {name: float(priors[name]["value"]) for name in families.pop("Fixed", ())}
     drawn: dict[str, Any] = {}
     for family, names in families.items():

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 Array = np.ndarray
 Series = Mapping[int, float]
@@ -108,6 +107,9 @@ def _by_line(
 
 def _paths(figures: Series, level: str, origin: int, horizon: int) -> tuple[Array, Array]:
     """Mean and standard deviation of the years after the origin, shape ``(horizon,)``; gaps are latent."""
+    # The library takes seconds to import; who only waits for the workers needs none of it.
+    from statsmodels.tsa.statespace.structural import UnobservedComponents
+
     years = np.arange(min(figures), origin + 1)
     series = np.array([figures.get(int(year), np.nan) for year in years])
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +101,36 @@ def name_drift_ends(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScale
     """
     value, vector = drift_modes(int(cost_gap.type.shape[0]))
     cost, base = pt.dot(vector.T, cost_gap), pt.dot(vector.T, base_gap)
+    unit = pm.Normal(f"{prefix}_drift_units", 0.0, 1.0, shape=2)
+    found = drift_ends(cost, base, scales, value, (vector[ends[0]], vector[ends[1]]), unit, pt.sqrt)
+    for name, drift in zip(("cost", "base"), found, strict=True):
+        pm.Deterministic(f"{prefix}_{name}_drift_end", drift)
+
+
+def drift_ends(
+    cost: Any,
+    base: Any,
+    scales: StepScales,
+    value: Array,
+    at: tuple[Array, Array],
+    unit: Any,
+    sqrt: Callable[[Any], Any],
+) -> tuple[Any, Any]:
+    """Drifts of cost and base at two steps from their Gaussian law given the gaps.
+
+    Parameters
+    ----------
+    cost, base
+        Gaps in the drifts' eigenvectors, mode last.
+    scales
+        Scalars, or arrays that go with the gaps mode by mode.
+    value, at
+        Eigenvalues, and the eigenvectors' entries at the two steps, ``(mode,)`` each.
+    unit
+        Two standard normals, scalars or an array over the draws each.
+    sqrt
+        Square root of such numbers.
+    """
     cost_drift, base_drift = scales.cost_drift_sd**2 * value, scales.base_drift_sd**2 * value
     cost_var, base_var = cost_drift + scales.cost_sd**2, base_drift + scales.base_sd**2
     shared = scales.correlation * scales.cost_sd * scales.base_sd
@@ -107,14 +138,12 @@ def name_drift_ends(prefix: str, cost_gap: Any, base_gap: Any, scales: StepScale
     # The inverse covariance times the gaps, mode by mode.
     cost_pull = (base_var * cost - shared * base) / determinant
     base_pull = (cost_var * base - shared * cost) / determinant
-    at_cost, at_base = vector[ends[0]], vector[ends[1]]
-    unit = pm.Normal(f"{prefix}_drift_units", 0.0, 1.0, shape=2)
-    cost_spread = pt.sqrt((at_cost**2 * (cost_drift - cost_drift**2 * base_var / determinant)).sum())
-    across = (at_cost * at_base * cost_drift * base_drift * shared / determinant).sum()
-    base_variance = (at_base**2 * (base_drift - base_drift**2 * cost_var / determinant)).sum()
-    pm.Deterministic(f"{prefix}_cost_drift_end", (at_cost * cost_drift * cost_pull).sum() + cost_spread * unit[0])
-    own = pt.sqrt(base_variance - (across / cost_spread) ** 2)
-    pm.Deterministic(
-        f"{prefix}_base_drift_end",
-        (at_base * base_drift * base_pull).sum() + across / cost_spread * unit[0] + own * unit[1],
-    )
+    at_cost, at_base = at
+    cost_spread = sqrt((at_cost**2 * (cost_drift - cost_drift**2 * base_var / determinant)).sum(axis=-1))
+    across = (at_cost * at_base * cost_drift * base_drift * shared / determinant).sum(axis=-1)
+    base_variance = (at_base**2 * (base_drift - base_drift**2 * cost_var / determinant)).sum(axis=-1)
+    # A drift that never moves leaves nothing across.
+    tied = across / (cost_spread + 1e-300)
+    cost_end = (at_cost * cost_drift * cost_pull).sum(axis=-1) + cost_spread * unit[0]
+    base_end = (at_base * base_drift * base_pull).sum(axis=-1) + tied * unit[0]
+    return cost_end, base_end + sqrt(base_variance - tied**2) * unit[1]
