@@ -102,7 +102,7 @@ class Fit:
         ForecasterError
             When the fit has no such theory.
         """
-        if theory is None and not self.theories:
+        if theory is None and (self.pool.model == "plain" or not self.theories):
             return None
         record = read_record(self.pool, self.manifest["inputs"])
         judged = record.content if record.content is not None and record.status == "backtested" else {}

@@ -274,11 +274,11 @@ def test_a_theory_that_is_missing_at_some_origins_is_weighed_by_the_others_and_o
     assert learnt["origins"]["2011"]["weights"]["theory_income"] == 0.0
 
 
-def test_an_origin_whose_fit_was_rejected_weighs_nothing():
+def test_an_origin_whose_chains_disagree_weighs_nothing():
     scales = Scales(pd.DataFrame({"line": "outgo", "year": np.arange(2001, 2031), "value": 100.0}))
     lines = {"outgo": np.full((5, 50), 100.0)}
     for origin in (2000, 2001, 2002):
-        scales.averaged(origin, {f"{question}.{OPEN}": lines for question in ("forecast", "model")}, accepted=False)
+        scales.averaged(origin, {f"{question}.{OPEN}": lines for question in ("forecast", "model")}, agreed=False)
     assert scales.learnt()["outcomes"] == 0
 
 

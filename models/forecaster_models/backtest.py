@@ -66,12 +66,13 @@ class Refit:
 
     def __call__(self, origin: int, tell: Callable[[float, str], None]) -> tuple[Draws, dict[str, Any]]:
         """Fit, carry forward, project."""
-        from forecaster_models.sampling import judge, sample_block
+        from forecaster_models.sampling import MAX_RHAT, MIN_ESS, judge, sample_block
 
         blocks = pool_blocks(self.pool, last_year=origin)
         posterior: dict[str, Array] = {}
         read: dict[str, Array] = {}
         reasons: list[str] = []
+        agreed = True
         for done, block in enumerate(blocks):
 
             def report(share: float, done: int = done, name: str = block.name) -> None:
@@ -87,6 +88,7 @@ class Refit:
                 result = sample_block(block.build(), more, self.seed + done, report)
                 verdict = judge(result)
             reasons += [f"{block.name}: {reason}" for reason in verdict.reasons]
+            agreed &= verdict.max_rhat <= MAX_RHAT and min(verdict.min_ess_bulk, verdict.min_ess_tail) >= MIN_ESS
             kept = result["posterior"].dataset
             posterior |= {name: kept[name].values.reshape(-1, *kept[name].shape[2:]) for name in block.keep}
             read |= {name: kept[name].values.reshape(-1, *kept[name].shape[2:]) for name in block.reads}
@@ -117,15 +119,17 @@ class Refit:
             end = f".{name}" if name else ""
             return {f"{FORECAST}{end}": _lines(basis, known), f"{MODEL}{end}": _lines(basis, law)}
 
-        verdict: dict[str, Any] = {"accepted": not reasons, "reasons": reasons}
+        told: dict[str, Any] = {"accepted": not reasons, "reasons": reasons}
         if not carried:
-            return lines(posterior, ""), verdict
-        verdict["theories"] = {name: found.as_dict() for name, found in carried.items()}
+            return lines(posterior, ""), told
+        # A few divergent steps make a fit no baseline, but its draws say enough to weigh theories by.
+        told["agreed"] = agreed
+        told["theories"] = {name: found.as_dict() for name, found in carried.items()}
         found = lines(posterior, OPEN)
         for name, own in carried.items():
             if own.accepted:
                 found |= lines(averaged(posterior, {name: own.draws}, {name: 1.0}), name)
-        return found, verdict
+        return found, told
 
 
 def _lines(basis: Any, policy: Policy) -> dict[str, Array]:

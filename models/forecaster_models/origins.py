@@ -49,7 +49,8 @@ class Forecaster(Protocol):
         tuple
             Question (:data:`forecaster.scores.QUESTIONS`) to line to draws, shape ``(horizon, draw)``, the first row
             for the year after the origin; with theories of cost growth ``question.theory`` to the same; and
-            ``accepted`` with ``reasons``.
+            ``accepted`` with ``reasons``, and with theories ``agreed``: whether the chains agree well enough to weigh
+            them.
         """
 
 
@@ -174,6 +175,6 @@ def read_origin_files(
                 rule, _, line = name.partition("/")
                 if line:
                     draws.setdefault(rule, {})[line] = stored[name].astype(float)
-        for rule, lines in scales.averaged(origin, draws, accepted=verdicts[str(origin)]["accepted"]).items():
+        for rule, lines in scales.averaged(origin, draws, agreed=verdicts[str(origin)].get("agreed", True)).items():
             rows += forecast_rows(rule, origin, lines, outcomes)
     return pd.DataFrame(rows), verdicts, scales.learnt()

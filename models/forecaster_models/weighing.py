@@ -34,10 +34,10 @@ class Scales:
         self._forecasts: list[tuple[int, float, Each]] = []
         self._origins: dict[str, dict[str, Any]] = {}
 
-    def averaged(self, origin: int, draws: Draws, *, accepted: bool = True) -> Draws:
+    def averaged(self, origin: int, draws: Draws, *, agreed: bool = True) -> Draws:
         """Draws by rule, those of a question's theories put together; what has no theories stays as it is.
 
-        Every draw follows one theory through all years and lines. An origin whose fit was not ``accepted`` weighs no
+        Every draw follows one theory through all years and lines. An origin whose chains had not ``agreed`` weighs no
         theory: what was carried over from it proves nothing.
         """
         theories = [rule.partition(".")[2] for rule in draws if rule.startswith(f"{MODEL}.")]
@@ -54,7 +54,7 @@ class Scales:
         outgo = {name: draws[f"{MODEL}.{name}"]["outgo"] for name in theories}
         for step in range(len(outgo[theories[0]])):
             came = self._came.get(origin + step + 1)
-            if came is not None and accepted:
+            if came is not None and agreed:
                 each_step = {name: values[step] for name, values in outgo.items()}
                 self._forecasts.append((origin + step + 1, came, each_step))
         return found
