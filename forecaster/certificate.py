@@ -18,7 +18,7 @@ import pandas as pd
 from forecaster.pools import Pool
 from forecaster.resources import data_dir
 from forecaster.scores import FORECAST, MEASURES, MODEL, POOLED, QUESTIONS, RULE_LABELS, comparison_table, record_of
-from forecaster.theories import THEORIES
+from forecaster.theories import LEAST_OUTCOMES, THEORIES
 
 # Coverage of the pooled 80% band outside which every result carries a warning.
 LEAST_COVERAGE, MOST_COVERAGE = 0.60, 0.97
@@ -291,6 +291,11 @@ def _theories_line(theories: Mapping[str, Any]) -> str:
     shown = "; ".join(
         f"{weight:.0%} {THEORIES[name]}" for name, weight in sorted(theories["weights"].items(), key=lambda kv: -kv[1])
     )
+    if theories["outcomes"] < LEAST_OUTCOMES:
+        return (
+            f"Theories of cost growth, averaged with equal weights: {theories['outcomes']} forecasts of outgo are too "
+            "few to weigh them by."
+        )
     return (
         f"Theories of cost growth, weighed by {theories['outcomes']} forecasts of outgo that overlap: {shown}. Each "
         "origin was judged with the weights known by then."

@@ -258,3 +258,17 @@ def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
 def test_a_certificate_is_bound_to_its_pool(tmp_path):
     stored(tmp_path, content())
     assert certificate.read_record(replace(POOL, name="other"), INPUTS, tmp_path).status == "not backtested"
+
+
+def test_the_line_on_theories_says_what_they_were_weighed_by():
+    weights = {"theory_open": 0.25, "theory_trend": 0.75}
+    (line,) = [
+        text
+        for text in certificate.certificate_lines(content(theories={"weights": weights, "outcomes": 27}))
+        if text.startswith("Theories")
+    ]
+    assert "weighed by 27 forecasts" in line
+    assert line.index("75% a trend of its own") < line.index("25% income, an excess and a drift")
+    few = certificate.certificate_lines(content(theories={"weights": weights, "outcomes": 9}))
+    assert any("equal weights: 9 forecasts of outgo are too few" in text for text in few)
+    assert not any(text.startswith("Theories") for text in certificate.certificate_lines(content()))
