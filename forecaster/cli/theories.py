@@ -129,8 +129,8 @@ def _print(answer: dict[str, Any], money: str) -> None:
     if judged:
         screen.print(
             f"CRPS: mean over {judged} forecasts of outgo in the backtest, share of what came; smaller is better. The "
-            "weights were chosen on these very outcomes (on a tenth of the draws), which flatters the average; each origin "
-            "of the backtest was judged with the weights known by then."
+            "weights were chosen on these very outcomes (on a tenth of the draws), which flatters the average; each "
+            "origin of the backtest was judged with the weights known by then."
         )
     screen.print(
         f"Outgo is the year's, {money}, nominal; the last column is the chance until the end of {answer['year']}."
