@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -440,7 +441,10 @@ def answered(accept: str, content: bytes, *, compressed: bool = False) -> tuple[
         sent.append(message)
 
     headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip")]
-    asyncio.run(server.Guarded(app)({"type": "http", "path": "/levers", "headers": headers}, None, send))
+    request = server.Guarded(app)({"type": "http", "path": "/levers", "headers": headers}, None, send)
+    # In a thread of its own: a browser test that ran before in this process may have left its event loop running here.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, request).result()
     start, *bodies = sent
     return {k.decode(): v.decode() for k, v in start["headers"]}, b"".join(body["body"] for body in bodies)
 
