@@ -32,8 +32,6 @@ WEIGHED = "Growth of cost: theories averaged with the weights of the backtest; f
 UNWEIGHED = "Growth of cost: theories averaged with equal weights, for no backtest has weighed them (assumed)."
 # Outcomes below which weights would be read from noise: the theories then weigh the same.
 LEAST_OUTCOMES = 10
-# Draws by which the distance between two theories' forecasts is measured.
-_COMPARED = 400
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 
@@ -139,37 +137,83 @@ def parted(stored: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, dic
     return posterior, theories
 
 
-def stacked_weights(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> dict[str, float]:
-    r"""Weights whose average of the theories would have forecast best: least mean CRPS, relative to the outcome.
+@dataclass(frozen=True)
+class Distances:
+    r"""How far forecasts of several theories lay from what came and from each other, mean over the outcomes.
 
-    With *X* of theory *k* and *y* what came, the CRPS of the average is
+    With *X* of theory *k* and *y* what came, the CRPS of the theories' average with weights *w* is
 
     .. math:: \sum_k w_k E|X_k - y| - \tfrac12 \sum_{kl} w_k w_l E|X_k - X_l|
 
-    convex in the weights (Gneiting and Raftery, 2007, on the energy form; Yao and others, 2018, on stacking). Fewer
-    than :data:`LEAST_OUTCOMES` outcomes say nothing, and all weigh the same.
+    convex in the weights (Gneiting and Raftery, 2007, on the energy form).
+
+    Parameters
+    ----------
+    off
+        :math:`E|X_k - y| / y` by theory, shape ``(theories,)``.
+    apart
+        :math:`E|X_k - X_l| / y`, shape ``(theories, theories)``.
+    """
+
+    names: list[str]
+    off: Array
+    apart: Array
+
+    def crps(self, weights: Mapping[str, float]) -> float:
+        """Mean CRPS of the average with these weights, relative to the outcome."""
+        w = np.array([weights.get(name, 0.0) for name in self.names])
+        return float(w @ self.off - 0.5 * w @ self.apart @ w)
+
+
+def distances(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> Distances:
+    """Distances of theories' forecasts.
 
     Parameters
     ----------
     forecasts
-        By theory, a forecast's draws for each outcome.
+        By theory, a forecast's draws for each outcome; all theories have equally many of one outcome.
     outcomes
-        What came, positive.
+        What came, positive; at least one.
+    """
+    off, apart = np.zeros(len(forecasts)), np.zeros((len(forecasts), len(forecasts)))
+    for i, came in enumerate(outcomes):
+        draws = [np.asarray(each[i], float) / came for each in forecasts.values()]
+        off += [np.abs(own - 1.0).mean() for own in draws]
+        apart += [[_apart(own, other) for other in draws] for own in draws]
+    return Distances(list(forecasts), off / len(outcomes), apart / len(outcomes))
+
+
+def _apart(one: Array, other: Array) -> float:
+    """Mean distance of the draws of two forecasts, without the pairs at the same place.
+
+    Those of a forecast with itself are the same draw, and those of two theories share what is drawn for the future.
+    """
+    n = len(one)
+    across = _between_all(np.concatenate([one, other])) - _between_all(one) - _between_all(other)
+    return float((across - np.abs(one - other).sum()) / (n * (n - 1)))
+
+
+def _between_all(values: Array) -> float:
+    """Sum of the distances of all pairs, by the places that values have in their order."""
+    n = len(values)
+    return float((2.0 * np.arange(n) - n + 1.0) @ np.sort(values))
+
+
+def stacked_weights(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> dict[str, float]:
+    """Weights whose average of the theories would have forecast best: least mean CRPS, relative to the outcome.
+
+    Stacking of predictive distributions (Yao and others, 2018) by the score of :class:`Distances`. Fewer than
+    :data:`LEAST_OUTCOMES` outcomes say nothing, and all weigh the same. Parameters as :func:`distances` takes them.
     """
     names = list(forecasts)
     if len(outcomes) < LEAST_OUTCOMES:
         return equal_weights(names)
-    off, apart = np.zeros(len(names)), np.zeros((len(names), len(names)))
-    for i, came in enumerate(outcomes):
-        draws = [thinned(forecasts[name][i], _COMPARED) / came for name in names]
-        off += [np.abs(own - 1.0).mean() for own in draws]
-        apart += [[np.abs(own[:, None] - other).mean() for other in draws] for own in draws]
-    off, apart = off / len(outcomes), apart / len(outcomes)
-    scale = off.min()
+    told = distances(forecasts, outcomes)
+    scale = told.off.min()
     solved = minimize(
-        lambda w: (w @ off - 0.5 * w @ apart @ w) / scale,
+        lambda w: (w @ told.off - 0.5 * w @ told.apart @ w) / scale,
         np.full(len(names), 1.0 / len(names)),
-        jac=lambda w: (off - apart @ w) / scale,
+        jac=lambda w: (told.off - told.apart @ w) / scale,
         bounds=[(0.0, 1.0)] * len(names),
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": np.ones_like},
         method="SLSQP",

@@ -20,6 +20,7 @@ from forecaster.theories import (
     WEIGHED,
     assigned,
     averaged,
+    distances,
     parted,
     stacked_weights,
     stored_theories,
@@ -209,6 +210,39 @@ def test_stacking_finds_the_theory_that_is_right_and_averages_two_halves():
     assert sum(weights.values()) == pytest.approx(1.0)
 
 
+def test_distances_are_those_of_all_pairs_but_a_draw_with_itself():
+    one, other = np.array([1.0, 4.0, 2.0]), np.array([0.0, 1.0, 5.0])
+    told = distances({"one": [one], "other": [other]}, [2.0])
+    # Halves: 0.5, 2, 1 and 0, 0.5, 2.5, from 1.
+    assert told.off == pytest.approx([(0.5 + 1.0 + 0.0) / 3, (1.0 + 0.5 + 1.5) / 3])
+    assert told.apart[0, 0] == pytest.approx((1.5 + 0.5 + 1.0) / 3)
+    assert told.apart[1, 1] == pytest.approx((0.5 + 2.5 + 2.0) / 3)
+    across = [abs(a - b) / 2.0 for i, a in enumerate(one) for j, b in enumerate(other) if i != j]
+    assert told.apart[0, 1] == told.apart[1, 0] == pytest.approx(np.mean(across))
+    assert told.crps({"one": 1.0}) == pytest.approx(0.5 - 0.5)
+    assert told.crps({"one": 0.5, "other": 0.5}) == pytest.approx(
+        0.75 - 0.125 * (told.apart[0, 0] + told.apart[1, 1] + 2 * told.apart[0, 1])
+    )
+
+
+def test_two_theories_of_one_law_are_no_better_than_one():
+    """Were the distance of a draw to itself counted, mixing would seem to gain by it: with six draws, 8%."""
+    rng = np.random.default_rng(5)
+    outcomes = list(100.0 + rng.standard_normal(2000))
+    one, other = ([100.0 + rng.standard_normal(6) for _ in outcomes] for _ in range(2))
+    told = distances({"one": one, "other": other}, outcomes)
+    assert told.crps({"one": 0.5, "other": 0.5}) == pytest.approx(told.crps({"one": 1.0}), rel=0.03)
+
+
+def test_the_average_never_scores_below_the_best_theory_that_it_is_made_of():
+    rng = np.random.default_rng(8)
+    outcomes = list(100.0 + 3.0 * rng.standard_normal(25))
+    forecasts = {name: [100.0 + shift + 4.0 * rng.standard_normal(60) for _ in outcomes]
+                 for name, shift in (("a", 0.0), ("b", 2.0), ("c", -4.0))}  # fmt: skip
+    told, weights = distances(forecasts, outcomes), stacked_weights(forecasts, outcomes)
+    assert told.crps(weights) <= min(told.crps({name: 1.0}) for name in forecasts) + 1e-6
+
+
 def test_few_outcomes_weigh_nothing():
     draws = [np.full(5, 1.0)] * (LEAST_OUTCOMES - 1)
     assert stacked_weights({"a": draws, "b": draws}, [1.0] * (LEAST_OUTCOMES - 1)) == {"a": 0.5, "b": 0.5}
@@ -252,7 +286,12 @@ def test_an_origin_is_weighed_by_outcomes_of_its_time_only():
     assert learnt["outcomes"] == 150
     assert learnt["crps"]["theory_trend"] < learnt["crps"]["equal"] < learnt["crps"][OPEN]
     assert learnt["origins"]["2003"] == {"weights": {OPEN: 0.5, "theory_trend": 0.5}, "outcomes": 6}
+    kept = scales.kept()
+    assert list(kept) == ["origin", "target", "actual", OPEN, "theory_trend"]
+    first = kept[(kept["origin"] == 2003) & (kept["target"] == 2005)]
+    assert first["theory_trend"].to_numpy() == pytest.approx(100.0 + np.linspace(-1, 1, 50))
     assert Scales(outcomes).learnt() is None
+    assert Scales(outcomes).kept().empty
 
 
 def test_a_theory_that_is_missing_at_some_origins_is_weighed_by_the_others_and_one_seldom_told_weighs_nothing():

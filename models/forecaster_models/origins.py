@@ -158,8 +158,8 @@ def _do_origin(job: Job, origin: int, reports: Any) -> None:
 
 def read_origin_files(
     work: Path, origins: Iterable[int], outcomes: pd.DataFrame
-) -> tuple[pd.DataFrame, dict[str, dict[str, Any]], dict[str, Any] | None]:
-    """Report over all origins, scored; the verdicts on their fits by origin; and what was learnt of theories.
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]], Scales]:
+    """Report over all origins, scored; the verdicts on their fits by origin; and the scales of the theories.
 
     Where an origin holds a forecast for each theory of cost growth, what is scored is their average with the weights
     that the earlier origins' outcomes had earned by then, see :class:`forecaster_models.weighing.Scales`.
@@ -177,4 +177,4 @@ def read_origin_files(
                     draws.setdefault(rule, {})[line] = stored[name].astype(float)
         for rule, lines in scales.averaged(origin, draws, agreed=verdicts[str(origin)].get("agreed", True)).items():
             rows += forecast_rows(rule, origin, lines, outcomes)
-    return pd.DataFrame(rows), verdicts, scales.learnt()
+    return pd.DataFrame(rows), verdicts, scales

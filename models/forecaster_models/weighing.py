@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from forecaster.scores import MODEL, QUESTIONS, crps
-from forecaster.theories import assigned, equal_weights, stacked_weights
+from forecaster.scores import MODEL, QUESTIONS
+from forecaster.theories import assigned, distances, equal_weights, stacked_weights, thinned
 
 Array = np.ndarray
 # Share of the outcomes that a theory must have forecast to be weighed.
 MOST = 2 / 3
+# Draws of a forecast by which its theory is weighed, and which are kept, so that weights can be found again.
+WEIGHED_DRAWS = 1000
 Draws = dict[str, dict[str, Array]]
-# A forecast's draws by theory.
-Each = dict[str, Array]
+_KEYS = ["origin", "target", "actual"]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A forecast of outgo by all theories of an origin: target year, what came, draws by theory."""
+
+    origin: int
+    year: int
+    came: float
+    draws: dict[str, Array]
 
 
 class Scales:
@@ -30,8 +42,7 @@ class Scales:
     def __init__(self, outcomes: pd.DataFrame) -> None:
         rows = outcomes[outcomes["line"] == "outgo"]
         self._came = dict(zip(rows["year"].astype(int), rows["value"].astype(float), strict=True))
-        # Target year, what came, and each theory's draws, of all origins so far.
-        self._forecasts: list[tuple[int, float, Each]] = []
+        self._forecasts: list[Forecast] = []
         self._origins: dict[str, dict[str, Any]] = {}
 
     def averaged(self, origin: int, draws: Draws, *, agreed: bool = True) -> Draws:
@@ -55,25 +66,24 @@ class Scales:
         for step in range(len(outgo[theories[0]])):
             came = self._came.get(origin + step + 1)
             if came is not None and agreed:
-                each_step = {name: values[step] for name, values in outgo.items()}
-                self._forecasts.append((origin + step + 1, came, each_step))
+                told = {name: thinned(values[step], WEIGHED_DRAWS) for name, values in outgo.items()}
+                self._forecasts.append(Forecast(origin, origin + step + 1, came, told))
         return found
 
-    def _shared(self, theories: list[str], until: int | None = None) -> tuple[list[str], list[tuple[float, Each]]]:
+    def _shared(self, theories: list[str], until: int | None = None) -> tuple[list[str], list[Forecast]]:
         """Theories that have forecast most outcomes of up to a year, and the outcomes that all of these have forecast.
 
         A theory that could not be carried over at some origins is weighed by the others, if those are enough.
         """
-        known = [(came, each) for year, came, each in self._forecasts if until is None or year <= until]
-        told = {name: sum(name in each for _, each in known) for name in theories}
+        known = [forecast for forecast in self._forecasts if until is None or forecast.year <= until]
+        told = {name: sum(name in forecast.draws for forecast in known) for name in theories}
         weighed = [name for name in theories if told[name] >= MOST * len(known)] or theories
-        return weighed, [(came, each) for came, each in known if set(weighed) <= set(each)]
+        return weighed, [forecast for forecast in known if set(weighed) <= set(forecast.draws)]
 
     def _weights(self, theories: list[str], until: int | None = None) -> tuple[dict[str, float], int]:
         """Weights from the outcomes of up to a year, and the number of outcomes that they rest on."""
         weighed, shared = self._shared(theories, until)
-        forecasts = {name: [each[name] for _, each in shared] for name in weighed}
-        found = stacked_weights(forecasts, [came for came, _ in shared])
+        found = stacked_weights(_by_theory(weighed, shared), [forecast.came for forecast in shared])
         return {name: found.get(name, 0.0) for name in theories}, len(shared)
 
     def learnt(self) -> dict[str, Any] | None:
@@ -89,14 +99,32 @@ class Scales:
             list(dict.fromkeys(name for origin in self._origins.values() for name in origin["weights"]))
         )
         weighed, shared = self._shared(list(weights))
-
-        def mean_score(parts: dict[str, float]) -> float:
-            whose = assigned(parts, len(shared[0][1][weighed[0]]))
-            scores = [crps(np.choose(whose, [each[name] for name in parts]) / came, 1.0) for came, each in shared]
-            return round(float(np.mean(scores)), 5)
-
-        scored = {name: mean_score({name: 1.0}) for name in weighed} if shared else {}
+        scored = {}
         if shared:
-            scored["averaged"] = mean_score({name: weights[name] for name in weighed})
-            scored["equal"] = mean_score(equal_weights(weighed))
-        return {"weights": weights, "outcomes": outcomes, "crps": scored, "origins": self._origins}
+            told = distances(_by_theory(weighed, shared), [forecast.came for forecast in shared])
+            scored = {name: told.crps({name: 1.0}) for name in weighed}
+            scored |= {"averaged": told.crps(weights), "equal": told.crps(equal_weights(weighed))}
+        return {
+            "weights": weights,
+            "outcomes": outcomes,
+            "crps": {name: round(score, 5) for name, score in scored.items()},
+            "origins": self._origins,
+        }
+
+    def kept(self) -> pd.DataFrame:
+        """Forecasts that theories are weighed by: ``origin``, ``target``, ``actual`` and, draw by draw, each theory.
+
+        Empty where there are no theories; a theory that an origin does not have is missing there.
+        """
+        tables = [
+            pd.DataFrame(forecast.draws, dtype=np.float32).assign(
+                origin=forecast.origin, target=forecast.year, actual=forecast.came
+            )
+            for forecast in self._forecasts
+        ]
+        found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        return found[[*_KEYS, *found.columns.drop(_KEYS)]] if tables else found
+
+
+def _by_theory(theories: list[str], forecasts: list[Forecast]) -> dict[str, list[Array]]:
+    return {name: [forecast.draws[name] for forecast in forecasts] for name in theories}
