@@ -17,7 +17,18 @@ import pandas as pd
 
 from forecaster.pools import Pool
 from forecaster.resources import data_dir
-from forecaster.scores import FORECAST, MEASURES, MODEL, POOLED, QUESTIONS, RULE_LABELS, comparison_table, record_of
+from forecaster.scores import (
+    ESTIMATED,
+    FORECAST,
+    MEASURES,
+    MODEL,
+    NEAR,
+    POOLED,
+    QUESTIONS,
+    RULE_LABELS,
+    comparison_table,
+    record_of,
+)
 from forecaster.theories import LEAST_OUTCOMES, THEORIES
 
 # Coverage of the pooled 80% band outside which every result carries a warning.
@@ -128,7 +139,8 @@ def certificate_of(
         "horizon": horizon,
         "quick": quick,
         "rejected": [int(origin) for origin, verdict in verdicts.items() if not verdict["accepted"]],
-        "near_outcomes": int((report["outcome_kind"] == "near the year's end").groupby(report["rule"]).sum().max()),
+        "near_outcomes": _most(report, NEAR),
+        "estimated_outcomes": _most(report, ESTIMATED),
         "questions": questions,
         "comparisons": {question: _comparison(report, question) for question in QUESTIONS},
         "officials": {"n": len(officials), "closer": int(closer.sum())},
@@ -137,6 +149,11 @@ def certificate_of(
     if theories is not None:
         content["theories"] = dict(theories)
     return {**content, "hash": certificate_hash(content)}
+
+
+def _most(report: pd.DataFrame, kind: str) -> int:
+    """Forecasts of a rule whose outcome is known in a way."""
+    return int((report["outcome_kind"] == kind).groupby(report["rule"]).sum().max())
 
 
 def _comparison(report: pd.DataFrame, question: str) -> dict[str, Any]:
@@ -246,6 +263,11 @@ def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
         lines.append(
             f"In {content['near_outcomes']} forecasts the outcome is a reserve read a month before the year's end, "
             "for want of a later figure."
+        )
+    if content["estimated_outcomes"]:
+        lines.append(
+            f"Not scored are {content['estimated_outcomes']} forecasts of years whose figure is an estimate of our "
+            "own, derived with an assumed split: it could not tell a wrong forecast from a wrong estimate."
         )
     if content["rejected"]:
         lines.append(

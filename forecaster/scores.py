@@ -6,7 +6,7 @@ reserve as shares of one year's outgo, the reserve in months of outgo as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,13 @@ BANDS = (50, 80, 95)
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 QUANTILE_COLUMNS = tuple(f"q{100 * p:g}" for p in QUANTILES)
 PIT_QUARTERS = np.linspace(0.0, 1.0, 5)
+# How an outcome is known.
+PUBLISHED, DERIVED, NEAR, ESTIMATED = "published", "derived", "near the year's end", "own estimate, not scored"
 
 
-def outcome_table(actuals: pd.DataFrame, near: pd.DataFrame | None = None) -> pd.DataFrame:
+def outcome_table(
+    actuals: pd.DataFrame, near: pd.DataFrame | None = None, estimated: Collection[tuple[str, int]] = ()
+) -> pd.DataFrame:
     """What came: published figures, and the balance and the months of reserve that follow from them.
 
     The balance is income less outgo where both are published, else the step between two published reserves.
@@ -46,28 +50,35 @@ def outcome_table(actuals: pd.DataFrame, near: pd.DataFrame | None = None) -> pd
         stock at the end of the year, the others flows.
     near
         Reserves read shortly before the end of a year that has no other figure; same columns.
+    estimated
+        Line and year of figures that are derived by assumption and not published: what hangs on them is not scored.
 
     Returns
     -------
     pandas.DataFrame
         ``line`` (of :data:`MEASURES`), ``year``, ``value`` (money as given, or months), ``source``, ``kind``
-        (``published``, ``derived`` or ``near the year's end``) and ``scale``: the year's outgo, between published years
-        on a straight line of logs, beyond them the nearest one; NaN when no outgo is published.
+        (:data:`PUBLISHED`, :data:`DERIVED`, :data:`NEAR` or :data:`ESTIMATED`) and ``scale``: the year's outgo,
+        between published years on a straight line of logs, beyond them the nearest one; NaN when no outgo is published.
     """
-    rows = [(r["line"], *_figure(r), "published") for r in actuals.to_dict("records")]
     flows = {line: _by_year(actuals, line) for line in ("income", "outgo", "reserve")}
+
+    def kind(otherwise: str, *figures: tuple[str, int]) -> str:
+        return ESTIMATED if any(figure in estimated for figure in figures) else otherwise
+
+    rows = [
+        (line, year, *figure, kind(PUBLISHED, (line, year))) for line in flows for year, figure in flows[line].items()
+    ]
     for year in sorted(set(flows["income"]) | set(flows["reserve"])):
-        found = _balance(flows, year)
+        found = _balance(flows, year, estimated)
         if found is not None:
-            rows.append(("balance", year, *found, "derived"))
+            rows.append(("balance", year, *found))
         if year in flows["reserve"] and year in flows["outgo"]:
             (stock, one), (outgo, other) = flows["reserve"][year], flows["outgo"][year]
-            rows.append(("reserve_months", year, 12.0 * stock / outgo, _sources(one, other), "derived"))
+            months = (12.0 * stock / outgo, _sources(one, other), kind(DERIVED, ("outgo", year)))
+            rows.append(("reserve_months", year, *months))
     if near is not None:
         rows += [
-            ("reserve", *_figure(r), "near the year's end")
-            for r in near.to_dict("records")
-            if int(r["year"]) not in flows["reserve"]
+            ("reserve", *_figure(r), NEAR) for r in near.to_dict("records") if int(r["year"]) not in flows["reserve"]
         ]
     table = pd.DataFrame(rows, columns=["line", "year", "value", "source", "kind"])
     table["scale"] = _scales(flows["outgo"], table["year"].to_numpy())
@@ -83,11 +94,17 @@ def _figure(row: Mapping[Any, Any]) -> tuple[int, float, str]:
     return int(row["year"]), float(row["value"]), str(row["source"])
 
 
-def _balance(flows: Mapping[str, Mapping[int, tuple[float, str]]], year: int) -> tuple[float, str] | None:
-    for first, second, before in (("income", "outgo", 0), ("reserve", "reserve", 1)):
+def _balance(
+    flows: Mapping[str, Mapping[int, tuple[float, str]]], year: int, estimated: Collection[tuple[str, int]]
+) -> tuple[float, str, str] | None:
+    """Value, source and kind: from published flows, else from reserves, else from estimated flows."""
+    ways = [("income", "outgo", 0, DERIVED), ("reserve", "reserve", 1, DERIVED)]
+    if {("income", year), ("outgo", year)} & set(estimated):
+        ways = [ways[1], ("income", "outgo", 0, ESTIMATED)]
+    for first, second, before, kind in ways:
         if year in flows[first] and year - before in flows[second]:
             (plus, one), (minus, other) = flows[first][year], flows[second][year - before]
-            return plus - minus, _sources(one, other)
+            return plus - minus, _sources(one, other), kind
     return None
 
 
@@ -175,7 +192,9 @@ def forecast_rows(
             row |= dict(zip(QUANTILE_COLUMNS, np.quantile(sample, QUANTILES), strict=True))
             row["log_sd"] = np.std(measured(line, sample, 1.0)) if MEASURES[line] == "log" else np.nan
             came = known.get((line, origin + step))
-            if came is not None:
+            if came is not None and came["kind"] == ESTIMATED:
+                row |= {"outcome": np.nan, "outcome_kind": ESTIMATED, "outcome_source": came["source"]}
+            elif came is not None:
                 row |= {"outcome": came["value"], "outcome_kind": came["kind"], "outcome_source": came["source"]}
                 row |= {"scale": came["scale"], **score(line, sample, came["value"], came["scale"])}
             rows.append(row)

@@ -28,6 +28,7 @@ from forecaster.policy import Policy
 from forecaster.pools import find_pool
 from forecaster.schemes import load_scheme
 from forecaster.scores import FORECAST, MODEL
+from forecaster.theories import stacked_weights
 from forecaster_models import backtest, origins
 from funds import random_basis
 
@@ -305,6 +306,12 @@ def test_the_shipped_certificate_is_of_the_shipped_fit_and_its_report_gives_the_
         found.content.get("theories"),
     )
     assert json.loads(certificate.certificate_bytes(again)) == found.content
+    weighed = pd.read_parquet(folder / backtest.THEORIES_FILE)
+    cases = [rows for _, rows in weighed.groupby(["origin", "target"])]
+    told = found.content["theories"]
+    forecasts = {name: [rows[name].to_numpy() for rows in cases] for name in told["weights"]}
+    assert len(cases) == told["outcomes"]
+    assert stacked_weights(forecasts, [rows["actual"].iloc[0] for rows in cases]) == told["weights"]
     # What is scored is what is published, to the last digit.
     outcomes = backtest.pool_outcomes(pool).set_index(["line", "year"])["value"]
     scored = report.dropna(subset=["outcome"])

@@ -48,6 +48,7 @@ def content(held: int = 80, other: int | None = None, **changes) -> dict:
         "horizon": 10,
         "rejected": [2014],
         "near_outcomes": 2,
+        "estimated_outcomes": 7,
         "questions": questions,
         "comparisons": {q: {"n": 40, "lost": lost} for q in QUESTIONS},
         "officials": {"n": 5, "closer": 2},
@@ -143,6 +144,7 @@ def test_the_certificate_in_plain_words():
     assert "closer in 2 of 5 cases" in text
     assert "The short fits of 2014 did not pass the gates" in text
     assert "In 2 forecasts the outcome is a reserve read a month before" in text
+    assert "Not scored are 7 forecasts of years whose figure is an estimate of our own" in text
 
 
 def test_where_nothing_is_lost_or_compared_it_says_so():

@@ -57,6 +57,30 @@ def test_a_reading_near_the_years_end_counts_only_where_there_is_no_other():
     assert 2004 not in table[table["line"] == "balance"]["year"].tolist()
 
 
+def test_own_estimates_are_not_scored_and_the_balance_of_their_year_comes_from_the_reserves():
+    table = scores.outcome_table(ACTUALS, estimated={("outgo", 2001), ("outgo", 2003)})
+    assert outcome(table, "income", 2001)["kind"] == scores.PUBLISHED
+    assert outcome(table, "outgo", 2003)["kind"] == scores.ESTIMATED
+    assert outcome(table, "reserve_months", 2003)["kind"] == scores.ESTIMATED
+    # No reserve of 2000: what is left for 2001 is the estimate.
+    assert (outcome(table, "balance", 2001)["value"], outcome(table, "balance", 2001)["kind"]) == (
+        10.0,
+        scores.ESTIMATED,
+    )
+    assert (outcome(table, "balance", 2003)["value"], outcome(table, "balance", 2003)["kind"]) == (16.5, scores.DERIVED)
+    draws = {line: np.full((1, 20), 100.0) for line in ("outgo", "reserve", "balance")}
+    rows = {row["line"]: row for row in scores.forecast_rows("drift", 2002, draws, table)}
+    assert {line: "crps" in row for line, row in rows.items()} == {"outgo": False, "reserve": True, "balance": True}
+    assert np.isnan(rows["outgo"]["outcome"])
+    assert rows["outgo"]["outcome_kind"] == "own estimate, not scored"
+    flows = ACTUALS[ACTUALS["line"] != "reserve"]
+    both = pd.concat(
+        [flows, pd.DataFrame([("reserve", 2000, 42.0, "F"), ("reserve", 2001, 50.0, "A")], columns=flows.columns)]
+    )
+    table = scores.outcome_table(both, estimated={("income", 2001)})
+    assert (outcome(table, "balance", 2001)["value"], outcome(table, "balance", 2001)["kind"]) == (8.0, scores.DERIVED)
+
+
 # --- how much evidence ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("origins", "horizons", "expected"),

@@ -45,6 +45,8 @@ MOST_ORIGINS = 12
 # Years with a published outgo before the first origin: fewer teach a model nothing.
 LEAST_FIGURES = 6
 SEED = 20261122
+# The forecasts that theories of cost growth were weighed by, so that anyone can weigh them again.
+THEORIES_FILE = "theories.parquet"
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,16 @@ def law_known_at(scheme: Scheme, day: dt.date) -> Scheme:
 def pool_outcomes(pool: Pool) -> pd.DataFrame:
     """What came, see :func:`forecaster.scores.outcome_table`.
 
-    A reserve read in November or December counts for the end of a year that has no other figure, and is marked.
+    A reserve read in November or December counts for the end of a year that has no other figure, and is marked; so are
+    figures that the pool declares to be estimates.
     """
     near = None
     if pool.model == "nhi":
         rows = load_observations(pool.place).best(PUBLISHED["reserve"])
         near = rows[rows["period"].str.fullmatch(r"\d{4}-1[12]")].drop_duplicates("year", keep="last")
-    return outcome_table(actuals(pool), near)
+    estimates = [own for own in pool.breaks if own.kind == "estimate"]
+    estimated = {(own.line, year) for own in estimates for year in range(own.first, own.last + 1)}
+    return outcome_table(actuals(pool), near, estimated)
 
 
 def pool_gdp(pool: Pool) -> dict[int, float] | None:
@@ -302,9 +307,9 @@ def backtest_pool(
     for origin in chosen:
         tell(origin, 0.0, "waiting")
     run_origins(Job(judge_me, horizon, outcomes, gdp, work), chosen, tell)
-    report, verdicts, theories = read_origin_files(work, chosen, outcomes)
+    report, verdicts, scales = read_origin_files(work, chosen, outcomes)
     officials = official_table(pool, report)
-    content = certificate_of(pool, report, officials, verdicts, horizon, quick, made_from, theories)
+    content = certificate_of(pool, report, officials, verdicts, horizon, quick, made_from, scales.learnt())
     summary = summary_table(report)
     manifest = {
         "pool": pool.name,
@@ -320,7 +325,7 @@ def backtest_pool(
         | {name: importlib.metadata.version(name) for name in (*LIBRARIES, "scoringrules", "statsmodels")},
     }
     folder = out / pool.name
-    write_folder(folder, _files(report, summary, officials, content, manifest), force=True)
+    write_folder(folder, _files(report, summary, officials, scales.kept(), content, manifest), force=True)
     shutil.rmtree(work, ignore_errors=True)
     return Backtest(content, report, summary, officials, folder)
 
@@ -335,6 +340,7 @@ def _files(
     report: pd.DataFrame,
     summary: pd.DataFrame,
     officials: pd.DataFrame,
+    theories: pd.DataFrame,
     content: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> dict[str, bytes]:
@@ -345,6 +351,8 @@ def _files(
         "certificate.json": certificate_bytes(content),
         "certificate.txt": ("\n".join(certificate_lines(content)) + "\n").encode(),
     }
+    if len(theories):
+        files[THEORIES_FILE] = parquet_bytes(theories, str(manifest["key"]))
     hashes = {name: sha256(data) for name, data in sorted(files.items())}
     text = json.dumps({**manifest, "files": hashes}, indent=2, sort_keys=True, default=str) + "\n"
     return files | {"manifest.json": text.encode()}
