@@ -12,6 +12,7 @@ import pytest
 from forecaster.demography.cohort import project_population
 from forecaster.demography.futures import (
     CHUNK,
+    LEAST_TFR,
     POSTERIOR_NAMES,
     age_band_weights,
     observed_people,
@@ -202,6 +203,8 @@ def test_levers_of_the_posterior_act_in_their_direction():
     np.testing.assert_allclose(off[:3], 0.05 * rho ** np.array([1, 2, 3])[:, None] * np.ones((1, 64)), rtol=1e-9)
     paced = np.log(run(fertility_pace=0.02).tfr / base.tfr)
     np.testing.assert_allclose(paced[:2, 0], [0.02, 0.02 * rho + 0.018], rtol=1e-9)
+    # However low its long-run level, fertility stops where the UN's own projections do.
+    assert run(fertility_regime_shift=-3.0).tfr.min() == LEAST_TFR == 0.5
     bigger = run(migration_base_error=0.01)
     np.testing.assert_allclose(bigger.population, base.population * np.exp(0.01), rtol=1e-9)
     # All of 70 and over are alive at the jump-off for the first thirty years; those under 50 are as before.

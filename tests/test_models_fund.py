@@ -10,8 +10,10 @@ from scipy.optimize._numdiff import approx_derivative
 
 from forecaster.errors import ForecasterError
 from forecaster.resources import data_dir
+from forecaster.revenue import PaymentSizes, charged_share
 from forecaster_models.economy import EconomyData, economy_data, economy_model
 from forecaster_models.fund import (
+    THRESHOLD_ITEMS,
     _in_proportion,
     fund_arrays,
     fund_block,
@@ -209,6 +211,25 @@ def test_flows_move_in_proportion_and_the_volume_says_by_how_much() -> None:
     assert moved(at)[1] == pytest.approx(np.log(slope).sum(), abs=1e-6)
     near = np.array([-0.03, 0.0, 0.03])
     np.testing.assert_allclose(np.exp(moved(near)[0]) - 1.0, 0.98 * near, atol=3e-4)
+
+
+def test_a_premium_collected_under_the_old_threshold_does_not_bend_with_the_sizes_of_payments() -> None:
+    """The base, measured under today's threshold, falls by as much as the charged share of the old one rises."""
+    model = fund_block(_priors("fund"), "twn", 2015).build()
+    start = model.initial_point()
+    places = np.cumsum([0, *(np.size(start[variable.name]) for variable in model.value_vars)])
+    first = int(places[[variable.name for variable in model.value_vars].index("fund_units")])
+    units = np.size(start["fund_units"])
+    points = np.tile(np.concatenate([np.ravel(start[v.name]) for v in model.value_vars]), (units, 1))
+    points[:, first : first + units] -= 2.5 * np.eye(units)
+    found = named_quantities(model, points)
+    assert np.ptp(found["fund_log_size_median"]) == pytest.approx(2.5)
+    sizes = PaymentSizes(found["fund_size_median"], found["fund_size_spread"])
+    old, new = (charged_share(sizes, np.ones((1, units)), np.full(1, at), np.full(1, 1e7))[0] for at in (5e3, 2e4))
+    wide = np.isin(fund_data("twn", 2015).items, THRESHOLD_ITEMS)
+    log_more = np.log1p(found["fund_item_share"] @ wide * (old / new - 1.0))
+    assert np.ptp(log_more) > 0.3
+    assert np.ptp(found["fund_log_supplementary_end"] + log_more) < 0.05
 
 
 def test_what_a_pandemic_took_comes_back_in_the_second_year_ahead() -> None:

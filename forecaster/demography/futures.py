@@ -77,6 +77,9 @@ BANDS: tuple[tuple[int, int], ...] = ((0, 100), (0, 14), (15, 64), (65, 100), (8
 OLD_AGES: Array = np.clip((np.arange(N_AGES) - 50.0) / 20.0, 0.0, 1.0)
 # What is left of the pace of fertility a year later.
 FERTILITY_FADING = 0.9
+# No total fertility below this, as in the UN's own projections (bayesTFR): no country has been seen there, and a people
+# that all but dies out by the end of the century is what a normal law says of its tail, not what anyone knows.
+LEAST_TFR = 0.5
 # Draws that are carried at once: 128 x 76 years x 202 cells are 16 MB.
 CHUNK = 128
 # Heavy-tailed shocks are cut at this many scale units; beyond lies a shock of more than half of fertility in one year.
@@ -212,7 +215,7 @@ def simulate_population(
     mean_log = draws["fertility_mean"] + draws["fertility_regime_shift"]
     push = draws["fertility_pace"] * FERTILITY_FADING ** np.arange(n_years)[:, np.newaxis]
     start = start_log + draws["fertility_base_error"]
-    tfr = np.exp(_auto_regression(draws, "fertility", start, mean_log, shocks, push))
+    tfr = np.maximum(np.exp(_auto_regression(draws, "fertility", start, mean_log, shocks, push)), LEAST_TFR)
     start_age = float(fertility.mean_age[-1])
     age = _auto_regression(draws, "fertility_age", start_age, draws["fertility_age_limit"], normal[4])
     shocks = _student(streams[6], draws["migration_nu"], n_years)

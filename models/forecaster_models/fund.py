@@ -140,7 +140,9 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
         profile_change = pt.dot(profile_scale, pm.Flat("fund_profile_path", shape=groups, initval=np.zeros(groups)))
         profile_moved, profile_volume = _in_proportion(profile_change)
         profile = profile_start + profile_moved
-        level = line + 0.05 * pm.Flat("fund_supplementary_path", shape=len(line), initval=np.zeros(len(line)))
+        share = pm.Dirichlet("fund_item_share", np.ones(len(data.items)))
+        premium_change = 0.05 * pm.Flat("fund_supplementary_path", shape=len(line), initval=np.zeros(len(line)))
+        level = line + premium_change - _log_regained(data, drawn, share)
         apart = drawn["pandemic_sd"] * pm.Normal("fund_pandemic_unit", 0.0, 1.0, shape=len(PANDEMIC_YEARS))
         scalars = drawn | {
             "correlation": pm.Uniform("fund_correlation", -0.9, 0.9),
@@ -153,7 +155,7 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
             "path": path,
             "profile": profile,
             "mix": draw_prior("fund", "category_mix", priors),
-            "share": pm.Dirichlet("fund_item_share", np.ones(len(data.items))),
+            "share": share,
             "booking": pm.Normal("fund_booking", 0.0, 1.0, shape=m),
             "supplementary_level": level,
             "apart": apart,
@@ -199,6 +201,27 @@ def _in_proportion(change: Any) -> tuple[Any, Any]:
     grown = 1.0 + change
     root = pt.sqrt(grown**2 + BEND)
     return pt.log(grown + root) - np.log(1.0 + np.sqrt(1.0 + BEND)), -pt.log(root).sum()
+
+
+def _log_regained(data: FundData, drawn: Mapping[str, Any], share: Any) -> Any:
+    """About how much larger, in logs, the supplementary base was under the threshold of 2013, by year.
+
+    The base is measured under today's threshold, but what was collected under the old one is what is known. Before 2016
+    nothing tells sizes of payments, and the base would bend with them steeply; the premium does not. So the premium is
+    what is sampled. Any such shift leaves the density as it is: a rough share above a threshold will do.
+    """
+    years = data.years[: data.n_income]
+    old = (years[years >= 2013] <= 2015).astype(float)
+    kept, before = (
+        _log_normal_share((drawn["log_size_median"] - np.log(CASES[case, 0])) / drawn["size_spread"]) for case in (0, 1)
+    )
+    wide = pt.dot(share, np.isin(np.array(data.items), THRESHOLD_ITEMS).astype(float))
+    return old * pt.log1p(wide * pt.expm1(before - kept))
+
+
+def _log_normal_share(deviation: Any) -> Any:
+    """Log of the standard normal probability below a deviation, to a hundredth or two (Bowling and others, 2009)."""
+    return -pt.softplus(-1.5976 * deviation - 0.070565966 * deviation**3)
 
 
 def supplementary_line(data: FundData) -> Array:

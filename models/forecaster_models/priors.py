@@ -17,6 +17,7 @@ Priors = Mapping[str, Mapping[str, Any]]
 
 DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
     "Normal": ("mu", "sigma"),
+    "TruncatedNormal": ("mu", "sigma", "lower", "upper"),
     "HalfNormal": ("sigma",),
     "LogNormal": ("mu", "sigma"),
     "Gamma": ("alpha", "beta"),
@@ -134,6 +135,9 @@ def marginals(prior: Mapping[str, Any]) -> list[Any]:
     match prior["distribution"]:
         case "Normal":
             found = stats.norm(p["mu"], p["sigma"])
+        case "TruncatedNormal":
+            low, high = ((p[end] - p["mu"]) / p["sigma"] for end in ("lower", "upper"))
+            found = stats.truncnorm(low, high, p["mu"], p["sigma"])
         case "HalfNormal":
             found = stats.halfnorm(scale=p["sigma"])
         case "LogNormal":

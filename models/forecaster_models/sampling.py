@@ -17,6 +17,7 @@ from nutpie.compiled_pyfunc import from_pyfunc
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.compile.mode import Mode, get_mode
 from pytensor.graph.replace import vectorize_graph
+from threadpoolctl import threadpool_limits
 
 from forecaster_models.settings import SamplingSettings
 
@@ -168,7 +169,8 @@ def _run(
         expanded_names=["point"],
         make_initial_point_fn=lambda own: np.linalg.solve(scale, start(np.random.default_rng(own)) - centre),
     )
-    with warnings.catch_warnings():
+    # One thread for linear algebra: with more, what it puts on the stack does not fit into that of nutpie's workers.
+    with threadpool_limits(1), warnings.catch_warnings():
         # Numba warns of its own cache on first use.
         warnings.simplefilter("ignore")
         return nutpie.sample(
