@@ -213,23 +213,30 @@ def test_flows_move_in_proportion_and_the_volume_says_by_how_much() -> None:
     np.testing.assert_allclose(np.exp(moved(near)[0]) - 1.0, 0.98 * near, atol=3e-4)
 
 
-def test_a_premium_collected_under_the_old_threshold_does_not_bend_with_the_sizes_of_payments() -> None:
-    """The base, measured under today's threshold, falls by as much as the charged share of the old one rises."""
-    model = fund_block(_priors("fund"), "twn", 2015).build()
+@pytest.mark.parametrize(("origin", "kind", "threshold"), [(2015, "size", 2e4), (2013, "part_time", 19273.0)])
+def test_a_premium_collected_under_old_thresholds_does_not_bend_with_the_sizes_of_payments(
+    origin: int, kind: str, threshold: float
+) -> None:
+    """The base, measured under today's thresholds, falls by as much as the charged share of the old one rises."""
+    model = fund_block(_priors("fund"), "twn", origin).build()
     start = model.initial_point()
-    places = np.cumsum([0, *(np.size(start[variable.name]) for variable in model.value_vars)])
-    first = int(places[[variable.name for variable in model.value_vars].index("fund_units")])
-    units = np.size(start["fund_units"])
-    points = np.tile(np.concatenate([np.ravel(start[v.name]) for v in model.value_vars]), (units, 1))
+    values = [np.ravel(start[variable.name]) for variable in model.value_vars]
+    first = sum(map(len, values[: [variable.name for variable in model.value_vars].index("fund_units")]))
+    units = len(start["fund_units"])
+    points = np.tile(np.concatenate(values), (units, 1))
     points[:, first : first + units] -= 2.5 * np.eye(units)
     found = named_quantities(model, points)
-    assert np.ptp(found["fund_log_size_median"]) == pytest.approx(2.5)
-    sizes = PaymentSizes(found["fund_size_median"], found["fund_size_spread"])
-    old, new = (charged_share(sizes, np.ones((1, units)), np.full(1, at), np.full(1, 1e7))[0] for at in (5e3, 2e4))
-    wide = np.isin(fund_data("twn", 2015).items, THRESHOLD_ITEMS)
-    log_more = np.log1p(found["fund_item_share"] @ wide * (old / new - 1.0))
-    assert np.ptp(log_more) > 0.3
-    assert np.ptp(found["fund_log_supplementary_end"] + log_more) < 0.05
+    typical = np.median(found[f"fund_{kind}_median"])
+    moved = (found[f"fund_{kind}_median"] != typical) | (np.arange(units) == 0)
+    assert moved.sum() == 2
+    sizes = PaymentSizes(found[f"fund_{kind}_median"], found[f"fund_{kind}_spread"])
+    old, new = (
+        charged_share(sizes, np.ones((1, units)), np.full(1, at), np.full(1, 1e7))[0] for at in (5e3, threshold)
+    )
+    items = np.isin(fund_data("twn", origin).items, THRESHOLD_ITEMS if kind == "size" else ("part_time",))
+    log_more = np.log1p(found["fund_item_share"] @ items * (old / new - 1.0))
+    assert np.ptp(log_more[moved]) > 0.2
+    assert np.ptp((found["fund_log_supplementary_end"] + log_more)[moved]) < 0.05
 
 
 def test_what_a_pandemic_took_comes_back_in_the_second_year_ahead() -> None:

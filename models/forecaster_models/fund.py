@@ -142,7 +142,8 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
         profile = profile_start + profile_moved
         share = pm.Dirichlet("fund_item_share", np.ones(len(data.items)))
         premium_change = 0.05 * pm.Flat("fund_supplementary_path", shape=len(line), initval=np.zeros(len(line)))
-        level = line + premium_change - _log_regained(data, drawn, share)
+        arrays = fund_arrays(data)
+        level = line + premium_change - _log_regained(arrays, drawn, share)[-len(line) :]
         apart = drawn["pandemic_sd"] * pm.Normal("fund_pandemic_unit", 0.0, 1.0, shape=len(PANDEMIC_YEARS))
         scalars = drawn | {
             "correlation": pm.Uniform("fund_correlation", -0.9, 0.9),
@@ -163,7 +164,6 @@ def fund_model(data: FundData, priors: Priors) -> pm.Model:
             "growth_revision": pm.Normal("fund_growth_revision", 0.0, 1.0, shape=open_years),
         }
         quantities = pt.concatenate([pt.stack([scalars[name] for name in SCALARS]), *(vectors[k] for k in VECTORS)])
-        arrays = fund_arrays(data)
         density, _, log_base, cost_gap, base_gap = FundDensity()(quantities, *arrays)
         pm.Potential("evidence", density + path_volume + profile_volume)
         scales = StepScales(**{name: scalars[name] for name in StepScales.__dataclass_fields__})
@@ -203,20 +203,25 @@ def _in_proportion(change: Any) -> tuple[Any, Any]:
     return pt.log(grown + root) - np.log(1.0 + np.sqrt(1.0 + BEND)), -pt.log(root).sum()
 
 
-def _log_regained(data: FundData, drawn: Mapping[str, Any], share: Any) -> Any:
-    """About how much larger, in logs, the supplementary base was under the threshold of 2013, by year.
+def _log_regained(arrays: FundArrays, drawn: Mapping[str, Any], share: Any) -> Any:
+    """About how much larger, in logs, the supplementary base was under the thresholds of its year, by year.
 
-    The base is measured under today's threshold, but what was collected under the old one is what is known. Before 2016
+    The base is measured under today's thresholds, but what was collected under the old ones is what is known. At first
     nothing tells sizes of payments, and the base would bend with them steeply; the premium does not. So the premium is
     what is sampled. Any such shift leaves the density as it is: a rough share above a threshold will do.
     """
-    years = data.years[: data.n_income]
-    old = (years[years >= 2013] <= 2015).astype(float)
-    kept, before = (
-        _log_normal_share((drawn["log_size_median"] - np.log(CASES[case, 0])) / drawn["size_spread"]) for case in (0, 1)
+
+    def regained(kind: str, items: Array, years: Array, case: int) -> Any:
+        now, before = (
+            _log_normal_share((drawn[f"log_{kind}_median"] - threshold) / drawn[f"{kind}_spread"])
+            for threshold in arrays.case_threshold[case : case + 2]
+        )
+        return pt.dot(share, items) * years * pt.expm1(before - now)
+
+    return pt.log1p(
+        regained("size", arrays.wide_items, arrays.wide_years, 0)
+        + regained("part_time", arrays.part_items, arrays.part_years, 2)
     )
-    wide = pt.dot(share, np.isin(np.array(data.items), THRESHOLD_ITEMS).astype(float))
-    return old * pt.log1p(wide * pt.expm1(before - kept))
 
 
 def _log_normal_share(deviation: Any) -> Any:
