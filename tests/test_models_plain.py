@@ -111,6 +111,11 @@ def test_the_density_of_the_figures_is_the_normal_one_and_its_slope_is_right(gap
         step[k] = 1e-5 * abs(by_scale[k])
         numeric = (system.log_density(by_scale + step)[0] - system.log_density(by_scale - step)[0]) / (2.0 * step[k])
         assert slope[k] == pytest.approx(numeric, rel=1e-3)
+    # Scales so far apart that rounding leaves no covariance, as first steps may propose: a step too long, no crash.
+    far = by_scale * np.array([1e22, *np.ones(6)])
+    value, slope = system.log_density(far)
+    assert value == -np.inf
+    assert not slope.any()
 
 
 def test_the_drawn_states_have_the_law_of_the_smoothed_ones(gappy):

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cholesky
+from scipy.linalg import LinAlgError, cholesky
 from scipy.linalg.lapack import dpotri
 
 from forecaster.errors import Fault, FaultyInput
@@ -333,8 +333,15 @@ class LinearSystem:
     own: Array
 
     def log_density(self, by_scale: Array) -> tuple[float, Array]:
-        """Log density of the figures, and its slope by each coefficient, ``(7,)``."""
-        inverse, half_log = self._solved(by_scale)
+        """Log density of the figures, and its slope by each coefficient, ``(7,)``.
+
+        Minus infinity, which the sampler takes for a step too long, where scales are so far apart that rounding leaves
+        no positive covariance.
+        """
+        try:
+            inverse, half_log = self._solved(by_scale)
+        except LinAlgError:
+            return -np.inf, np.zeros(len(by_scale))
         pull = inverse @ self.gap
         slope = self.figures[:-1].reshape(len(self.figures) - 1, -1) @ (np.outer(pull, pull) - inverse).ravel()
         return float(-0.5 * self.gap @ pull - half_log), 0.5 * slope
