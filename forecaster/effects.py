@@ -137,7 +137,7 @@ def hold(basis: Basis, law: Policy, effect: Effect) -> Held:
         )
     short = basis.until(int(basis.years[1]))
     gdp = short.drivers["gdp_nominal"][1]
-    then = _gdp_then(short, law.scheme, effect.year)
+    then = float(nominal_gdp(short, law.scheme.place, np.array([effect.year]))[0])
     grown = float(gdp.mean()) / then if effect.in_gdp else 1.0
     day = dt.date(int(short.years[1]), 1, 1)
     flows = [
@@ -166,9 +166,13 @@ def _flow(result: FundProjection, line: str) -> Array:
     return result.income[line]
 
 
-def _gdp_then(basis: Basis, scheme: Scheme, year: int) -> float:
-    """Nominal GDP of a year: published, or on a straight line of logs from the last published to the projected ones."""
-    published = load_observations(scheme.place.lower()).series("gdp_nominal").set_index("year")["value"].sort_index()
-    years = [*published.index, *basis.years.tolist()]
+def nominal_gdp(basis: Basis, place: str, years: Array) -> Array:
+    """Nominal GDP of years up to the basis's last, TWD bn, flow, ``(year,)``.
+
+    Published, or on a straight line of logs between published years and the means of the projected ones.
+    """
+    published = load_observations(place.lower()).series("gdp_nominal").set_index("year")["value"].sort_index()
+    published = published[published.index < basis.years[0]]
+    known = [*published.index, *basis.years.tolist()]
     levels = [*np.log(published), *np.log(basis.drivers["gdp_nominal"].mean(axis=1))]
-    return float(np.exp(np.interp(year, years, levels)))
+    return np.exp(np.interp(years, known, levels))

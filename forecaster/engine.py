@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from forecaster.basis import Basis, read_only
 from forecaster.copayments import copayment_parts
 from forecaster.errors import ForecasterError
 from forecaster.mainland import under_policy
-from forecaster.policy import Policy
+from forecaster.policy import Policy, Reform
 from forecaster.revenue import Premiums, premium_terms
 from forecaster.rules import yearly_review
 
@@ -213,6 +214,20 @@ def outlay_factor(basis: Basis, policy: Policy) -> Array:
     return factor
 
 
+def other_income_lines(basis: Basis, policy: Policy) -> Mapping[str, Array]:
+    """Earmarked and other income by line, nominal money a year, ``(year, draw)``.
+
+    The tobacco surcharge moves in proportion to the share of it that goes to the fund, ``tobacco_share``.
+    """
+    if "tobacco_surcharge" not in basis.other_income or not policy.has("tobacco_share"):
+        return basis.other_income
+    share, by_law = (p.path("tobacco_share", basis.years) for p in (policy, policy.reform(Reform())))
+    if np.array_equal(share, by_law):
+        return basis.other_income
+    surcharge = basis.other_income["tobacco_surcharge"] * (share / by_law)[:, None]
+    return {**basis.other_income, "tobacco_surcharge": surcharge}
+
+
 def floating_share(basis: Basis, policy: Policy) -> Array:
     """Share of the outlay left for points when drugs above their target are taken out (Art. 62), ``(year or 1, draw)``.
 
@@ -309,6 +324,9 @@ def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProj
     payment_share = np.ones(len(years))
     if policy.has("government_payment_share"):
         payment_share = policy.path("government_payment_share", years)
+    lines = other_income_lines(basis, policy)
+    # The basis keeps the sum of its own lines.
+    other = basis.other_income_total if lines is basis.other_income else np.add.reduce(list(lines.values()))
     review = yearly_review(policy, years)
     factor = outlay_factor(basis, policy)
     # One column serves all draws unless a review gives each its own rate.
@@ -331,7 +349,7 @@ def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProj
         read_only(floor),
         read_only(on_income),
         read_only(paid_later),
-        read_only(basis.other_income_total),
+        read_only(other),
         read_only(injection),
         read_only(guaranteed_outlay(basis, policy, factor)),
         read_only(factor),
@@ -355,8 +373,8 @@ def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProj
         binds,
     )
     injected = np.broadcast_to(injection[:, None], shape)
-    lines = (general, supplementary, top_up, injected, basis.other_income_total, earned)
-    income: dict[str, Array] = dict(zip(INCOME_LINES, lines, strict=True))
+    flows = (general, supplementary, top_up, injected, other, earned)
+    income: dict[str, Array] = dict(zip(INCOME_LINES, flows, strict=True))
     premiums = Premiums(basis, terms, rate, q)
     binding = np.broadcast_to(binds, shape)
     share = None if basis.points is None else floating_share(basis, policy)

@@ -50,11 +50,14 @@ class YearDistribution:
         Calendar years and the share of draws in which each is the first; shape ``(year,)``.
     not_within_horizon
         Share of draws in which it does not happen by the last year.
+    in_year
+        Share of draws in which it is so in each year, the first time or again; shape ``(year,)``.
     """
 
     years: Array
     probability: Array
     not_within_horizon: float
+    in_year: Array
 
     @property
     def by_year(self) -> Array:
@@ -71,7 +74,7 @@ def _distribution(condition: Array, years: Array) -> YearDistribution:
     first = first_year(condition, years)
     counts = np.bincount(np.where(first > 0, first - years[0] + 1, 0), minlength=len(years) + 1)
     share = counts / condition.shape[1]
-    return YearDistribution(years, share[1:], float(share[0]))
+    return YearDistribution(years, share[1:], float(share[0]), condition.mean(axis=1))
 
 
 def depletion(projection: FundProjection) -> YearDistribution:
@@ -87,6 +90,15 @@ def below_months(projection: FundProjection, months: float) -> YearDistribution:
 def limit_binds(projection: FundProjection) -> YearDistribution:
     """First year in which the yearly review wants a higher general rate than the law allows (Art. 18)."""
     return _distribution(projection.limit_binds, projection.years)
+
+
+def limit_falls_short(basis: Basis, policy: Policy, projection: FundProjection) -> YearDistribution:
+    """First year whose outgo even the law's highest general rate would not cover, the reserve left out (Art. 24).
+
+    The Act has the budget negotiated anew then. Whether the rate is that high does not matter.
+    """
+    limit = policy.scheme.parameter("general_premium_rate").bounds[1]  # type: ignore[index]  # a number has bounds
+    return _distribution(pay_as_you_go_rate(basis, policy, projection) > limit + 1e-12, projection.years)
 
 
 def first_deficit(projection: FundProjection) -> YearDistribution:

@@ -1,4 +1,4 @@
-r"""Who pays: by payer and category, by income group, by birth cohort; and how progressive the premiums are.
+r"""Who pays: by payer and category, and by income group; how progressive the premiums are; who bears what by age.
 
 **Income groups.** Insured amounts *y* per charged head are lognormal before the grading table's floor *f* and ceiling
 *c*; their spread is such that the published number of people lies above a published step, their level such that the
@@ -13,10 +13,8 @@ other ends of the table bring in (:func:`forecaster.revenue.grading_factor`) fal
 
 above zero where the better-off pay more than in proportion to income. (Kakwani, 1977.)
 
-**Birth cohorts.** What a year's payers pay and what it costs is spread over people by age in published or assumed
-proportions *w*: per head of age *a*, :math:`X_t w_a / \sum_i N_{i,t} w_i`. A cohort's remaining lifetime from the first
-projected year on sums this over its survivors, each year's money carried back by the growth of GDP per head (and a
-discount beyond it), and is given per person alive in the first year. Sources and assumptions: ``data/incidence``.
+What people of an age pay and cost is read here too; lifetimes are made of it in :mod:`forecaster.lifetimes`. Sources
+and assumptions: ``data/incidence``.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from forecaster.basis import Basis
-from forecaster.demography.tables import N_AGES, load_wpp
+from forecaster.demography.tables import N_AGES
 from forecaster.engine import FundProjection
 from forecaster.errors import ForecasterError
 from forecaster.policy import Policy, Reform
@@ -61,6 +59,11 @@ class Incidence:
         Payer (``insured``, ``employers``, ``public``) to relative payment by single age, shape ``(101,)``.
     benefits
         Relative cost by single age, shape ``(101,)``.
+    lowest_step_people, ninth_decile
+        Published figures that incomes are held against: people concerned by the last rise of the lowest step, and the
+        ninth decile of employees' wages over their median.
+    past
+        Payer to the dated shares of all income that it bore, each from a year on, oldest first.
     notes
         What is assumed or approximate, to be shown with every table.
     """
@@ -70,6 +73,9 @@ class Incidence:
     exponent: float
     payments: Mapping[str, Array]
     benefits: Array
+    lowest_step_people: float
+    ninth_decile: float
+    past: Mapping[str, tuple[tuple[int, float], ...]]
     notes: tuple[str, ...]
 
 
@@ -86,13 +92,16 @@ def incidence_of(pool: str) -> Incidence:
         known = ", ".join(sorted(found.stem for found in path.parent.glob("*.toml")))
         raise ForecasterError(f"who bears what is not known for the pool {pool}; it is for: {known}")
     raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    tables = ("insured_amounts", "supplementary", "ages", "cost")
+    tables = ("insured_amounts", "supplementary", "ages", "cost", "payers")
     return Incidence(
         step=raw["insured_amounts"]["step"],
         people=raw["insured_amounts"]["people"],
         exponent=raw["supplementary"]["exponent"],
         payments={payer: by_age(bands) for payer, bands in raw["payments"].items()},
         benefits=by_age(raw["benefits"]),
+        lowest_step_people=raw["checks"]["lowest_step_people"],
+        ninth_decile=raw["checks"]["ninth_decile_over_median"],
+        past={payer: tuple((row["from"], row[payer]) for row in raw["past"]) for payer in raw["payments"]},
         notes=tuple(raw[table]["note"] for table in tables),
     )
 
@@ -232,11 +241,9 @@ def income_groups(
     t = int(year - basis.years[0])
     grown = np.broadcast_to(grading_factor(basis, policy)[:, 0], len(basis.years))
     law = policy.reform(Reform())
-    people = basis.drivers["population"].mean(axis=1)
     floor, ceiling = (law.path(name, basis.years) for name in ("grading_floor", "grading_ceiling"))
-    monthly = basis.general_base.mean(axis=1) * 1e9 / 12.0 / people
-    insured = people[0] / (1.0 + float(law.path("average_dependants", basis.years[:1])[0]))
-    spread = spread_of(monthly[0], floor[0], ceiling[0], given.step, given.people / insured)
+    people = basis.drivers["population"].mean(axis=1)
+    spread, monthly = _spread(basis, law, given)
     log_median = level_of(monthly[t], spread, floor[t], ceiling[t])
     points = norm.ppf((np.arange(N_POINTS) + 0.5) / N_POINTS)
     amount = np.exp(log_median + spread * points)
@@ -256,6 +263,37 @@ def income_groups(
     return IncomeGroups(amount + earned * per_head * other / other.mean(), payments)
 
 
+def _spread(basis: Basis, law: Policy, given: Incidence) -> tuple[float, Array]:
+    """Spread of the logs of insured amounts, and their mean per charged head a month, TWD nominal, ``(year,)``."""
+    people = basis.drivers["population"].mean(axis=1)
+    monthly = basis.general_base.mean(axis=1) * 1e9 / 12.0 / people
+    floor, ceiling = (float(law.path(name, basis.years[:1])[0]) for name in ("grading_floor", "grading_ceiling"))
+    return spread_of(monthly[0], floor, ceiling, given.step, given.people / insured_heads(basis, law)), monthly
+
+
+def insured_heads(basis: Basis, law: Policy) -> float:
+    """People who are not someone's dependant in the first projected year, by the announced average of dependants."""
+    people = float(basis.drivers["population"][0].mean())
+    return people / (1.0 + float(law.path("average_dependants", basis.years[:1])[0]))
+
+
+def income_checks(basis: Basis, law: Policy, given: Incidence) -> dict[str, tuple[float, float]]:
+    """What the assumed incomes say of figures that they were not fitted to, and what is published, first year.
+
+    Returns
+    -------
+    dict
+        ``lowest_step``: share of the insured at or below the lowest step; published are those whom its last rise
+        concerned. ``ninth_decile``: of insured amounts over their median; published is that of employees' wages.
+    """
+    spread, monthly = _spread(basis, law, given)
+    floor, ceiling = (float(law.path(name, basis.years[:1])[0]) for name in ("grading_floor", "grading_ceiling"))
+    below = norm.cdf((np.log(floor) - level_of(monthly[0], spread, floor, ceiling)) / spread)
+    tenth = np.exp(spread * norm.ppf(0.9))
+    published = given.lowest_step_people / insured_heads(basis, law)
+    return {"lowest_step": (float(below), published), "ninth_decile": (float(tenth), given.ninth_decile)}
+
+
 def _charged_amounts(amount: Array, law: tuple[float, ...], ends: tuple[float, ...], grown: float) -> Array:
     """Amounts charged under other ends of the table: those they reach bear what the ledger has of it, ``grown``."""
     by_law = np.clip(amount, law[0], law[1])
@@ -267,91 +305,3 @@ def _charged_amounts(amount: Array, law: tuple[float, ...], ends: tuple[float, .
 
 def _insured_items(basis: Basis, policy: Policy) -> tuple[str, ...]:
     return tuple(k for k in basis.supplementary_base if policy.scheme.supplementary_items[k].payer == "insured")
-
-
-# --- by birth cohort --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Cohorts:
-    """Remaining lifetime of birth cohorts from the first projected year on, per person then alive.
-
-    Attributes
-    ----------
-    births
-        Years of birth, shape ``(cohort,)``.
-    payments
-        Payer to present value, TWD of the first year carried by GDP per head, ``(cohort, draw)``.
-    benefits
-        The same of what the cohort costs.
-    """
-
-    births: Array
-    payments: Mapping[str, Array]
-    benefits: Array
-
-    @property
-    def net(self) -> Array:
-        """Benefits less all payments, ``(cohort, draw)``."""
-        return self.benefits - np.add.reduce(list(self.payments.values()))
-
-
-def birth_cohorts(
-    basis: Basis, projection: FundProjection, given: Incidence, births: Sequence[int], place: str, discount: float = 0.0
-) -> Cohorts:
-    """Payments and benefits of birth cohorts through the horizon of the basis.
-
-    Parameters
-    ----------
-    births
-        Years of birth up to the first projected year.
-    discount
-        Yearly rate of discount beyond the growth of GDP per head, a share.
-
-    Raises
-    ------
-    ForecasterError
-        When the basis carries no GDP and population, or a cohort is born after its first year.
-    """
-    missing = [name for name in ("gdp_nominal", "population") if name not in basis.drivers]
-    if missing:
-        lacking = ", ".join(missing)
-        raise ForecasterError(f"birth cohorts need {lacking} in the basis {basis.label!r}; use the pool's fit")
-    first = int(basis.years[0])
-    late = [birth for birth in births if birth > first]
-    if late:
-        raise ForecasterError(f"birth cohort {late[0]}: allowed is up to {first}, the first projected year")
-    wpp = load_wpp(place)
-    people = wpp.population_1july[wpp.year_slice(first, int(basis.years[-1]))].sum(axis=1)
-    value = _relative(basis, discount)
-    paid = projection.by_payer()
-    totals = {
-        "insured": paid["insured"],
-        "employers": paid["employers"],
-        "public": paid["government"] + paid["earmarked_and_other"],
-    }
-    spread = {payer: totals[payer] * value * 1e9 for payer in totals}
-
-    def lifetime(total: Array, weights: Array) -> Array:
-        per_head = total / (people @ weights)[:, None]
-        return np.stack([_followed(per_head, weights, people, first - birth) for birth in births])
-
-    payments = {payer: lifetime(total, given.payments[payer]) for payer, total in spread.items()}
-    return Cohorts(np.array(births), payments, lifetime(projection.outgo * value * 1e9, given.benefits))
-
-
-def _relative(basis: Basis, discount: float) -> Array:
-    """Factor that carries a year's money to the first year, ``(year, draw)``."""
-    per_head = basis.drivers["gdp_nominal"] / basis.drivers["population"]
-    return per_head[0] / per_head / (1.0 + discount) ** np.arange(len(basis.years))[:, None]
-
-
-def _followed(per_head: Array, weights: Array, people: Array, age: int) -> Array:
-    """Sum over years of what a cohort of that age in the first year pays, over its people then; ``(draw,)``.
-
-    Ages of 100 and over are one group, so that a cohort that reaches it is followed no further.
-    """
-    total = np.zeros(per_head.shape[1])
-    for t in range(min(len(per_head), N_AGES - 1 - age)):
-        total += per_head[t] * weights[age + t] * people[t, age + t] / people[0, age]
-    return total

@@ -20,7 +20,7 @@ from funds import random_basis
 RECORD = Record("backtested", (), ("Refitted from earlier years.",), {"hash": "c" * 64})
 
 
-def basis_of(horizon: int, draws: int | None = None, options: object = None, theory: object = None) -> Basis:
+def basis_of(horizon: int, draws: int | None = None, options: object = None, **others: object) -> Basis:
     """A random fund that knows its people."""
     n = 600 if draws is None else draws
     basis = random_basis(n, 12).until(horizon if horizon < 2037 else 2037)
@@ -30,6 +30,7 @@ def basis_of(horizon: int, draws: int | None = None, options: object = None, the
     known = {
         "population": people,
         "population_20_to_64": 0.6 * people / grown,
+        "share_65_and_over": np.full((years, n), 0.2),
         "need_index": grown,
         "gdp_nominal": 28000.0 * grown**1.5,
     }
@@ -44,6 +45,13 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> None:
         priors=None,
         posterior={"fund_tilt": rng.normal(size=600), "fund_log_profile": rng.normal(size=(600, 18))},
         basis=basis_of,
+        history=pd.DataFrame(
+            [
+                {"line": line, "year": year, "q50": 300.0 + year - 1996, "kind": "estimated"}
+                for line in ("income", "outgo")
+                for year in range(1996, 2026)
+            ]
+        ),
     )
     monkeypatch.setattr("forecaster.fitted.load_fit", lambda pool, root=None: fit)
     monkeypatch.setattr("forecaster.certificate.read_record", lambda *_: RECORD)
@@ -68,13 +76,19 @@ def test_effects_print_official_ours_ratio_and_reason() -> None:
     assert "no official effects are known for tw_nhi_1g" in refused("effects", "tw_nhi_1g")
 
 
-def test_who_pays_tells_all_four_tables_and_writes_them(tmp_path: Path) -> None:
+def test_who_pays_tells_all_tables_and_writes_them(tmp_path: Path) -> None:
     reform = ("--set", "grading_ceiling=500000@2027-01-01")
     text = run("who-pays", "tw_nhi_2g", *reform, "--out", tmp_path / "out")
     for words in ("Under the law", "Under the reform", "Paid in 2027", "Income groups in 2027", "Kakwani", "(assumed)"):
         assert words in text, words
     told = json.loads(run("who-pays", "tw_nhi_2g", *reform, "--json"))
-    assert [len(told[name]) > 0 for name in ("categories", "groups", "progressivity", "cohorts")] == [True] * 4
+    names = ("categories", "groups", "progressivity", "lifetimes", "cohorts")
+    assert [len(told[name]) > 0 for name in names] == [True] * 5
+    lives = pd.DataFrame(told["lifetimes"]).query("scenario == 'reform' and line == 'net'").set_index("born")
+    assert lives.loc[[1940, 2000, 2020], "first"].tolist() == [1995, 2000, 2020]
+    assert lives.loc[[1940, 2000], "last"].tolist() == [2037, 2037]
+    assert "from 1995 on, when the insurance began" in text
+    assert "those of 30 of these 31 years were not found whole" in text
     groups = pd.DataFrame(told["groups"])
     top = groups[groups["group"] == "5 of 5"].set_index("scenario")["general"]
     assert top["reform"] > top["baseline"]

@@ -13,12 +13,14 @@ from scipy.stats import norm
 
 from forecaster.attribution import idle_levers, spending_growth
 from forecaster.basis import Basis, PaymentSizes, Points, read_basis
+from forecaster.copayments import CAPPED_DAYS, OTHER_DAYS, assumed_costs
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.export import Scenario, line_values
 from forecaster.observations import load_observations
 from forecaster.points import drift_beyond_need, point_facts, simulate_points
 from forecaster.policy import Policy, Reform
+from forecaster.resources import data_dir
 from forecaster.revenue import premium_terms
 from forecaster.schemes import load_scheme
 from forecaster.solve import Goal, required_value
@@ -175,9 +177,93 @@ def test_ceilings_of_stays_gain_their_official_estimate() -> None:
     assert lower > 1000.0 > none > 1000.0 - 11000 * 51000 / 0.43 / 1e9
 
 
+@pytest.mark.parametrize(
+    ("setting", "cost", "rise"),
+    [
+        ("copayment_share.tests=0.06", "copayment_cost_share.tests", 0.06),
+        ("copayment_inpatient.acute_60=0.3", "copayment_stay_cost.acute_60", 0.1),
+        ("copayment_inpatient.acute_long=0.2", "copayment_stay_cost.acute_long", -0.1),
+        ("copayment_inpatient.chronic_30=0.1", "copayment_stay_cost.chronic_30", 0.05),
+        ("copayment_inpatient.chronic_90=0.2", "copayment_stay_cost.chronic_90", 0.1),
+        ("copayment_inpatient.chronic_180=0.3", "copayment_stay_cost.chronic_180", 0.1),
+        ("copayment_inpatient.chronic_long=0.2", "copayment_stay_cost.chronic_long", -0.1),
+        ("copayment_childbirth=0.1", "childbirth_cost_share", 0.1),
+        ("copayment_remote=0.1", "remote_cost_share", 0.1),
+    ],
+)
+def test_rates_of_stays_tests_and_exemptions_move_their_part_of_the_outlay(
+    setting: str, cost: str, rise: float
+) -> None:
+    outgo = project(fund(), under(f"{setting}@2027-01-01", f"{cost}=0.04@2026-01-01")).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, *[1000.0 - 40.0 * rise] * 2])
+
+
+def test_a_higher_rate_for_the_first_thirty_days_gains_nothing_from_those_at_the_ceiling() -> None:
+    # Days 1 to 30 cost 100 bn and bear 10 bn. At 20% and a tail of 2 a stay reaches the ceiling of 51,000 where it owed
+    # 25,500 before: between these the tail holds 11,000 x 51,000 x (2 - 1) = 561 m, so 2 x (10 - 0.561) - 10 bn more.
+    known = ("copayment_stay_cost.acute_30=0.1@2026-01-01", "copayment_cap_tail=2@2026-01-01")
+    twice = "copayment_inpatient.acute_30=0.2@2027-01-01"
+    outgo = project(fund(), under(twice, *known)).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, *[1000.0 - (2.0 * (10.0 - 0.561) - 10.0)] * 2])
+    # With twice the ceiling as well everyone pays twice what they did, those at the ceiling too.
+    outgo = project(fund(), under(twice, *known, "copayment_cap_stay=102000@2027-01-01")).outgo[:, 0]
+    assert outgo[1:] == pytest.approx(990.0)
+    free = project(fund(), under("copayment_inpatient.acute_30=0@2027-01-01", *known)).outgo[:, 0]
+    assert free == pytest.approx([1000.0, 1010.0, 1010.0])
+
+
+def test_stays_as_a_whole_bear_what_the_parts_say() -> None:
+    # A third of the cost is that of stays; two fifths of the 95% in acute wards and a fifth of the rest bear it.
+    stays = float(load_observations("twn").series("medical_points_inpatient")["value"].iloc[0])
+    every = load_observations("twn").series("medical_points_total").set_index("year")["value"][2017]
+    names = (CAPPED_DAYS, *OTHER_DAYS)
+    parts = {days: LAW.dated(f"copayment_stay_cost.{days}")[0][1] for days in names}
+    acute = sum(cost for days, cost in parts.items() if days.startswith("acute"))
+    assert acute == pytest.approx(stays / every * 0.95 * 0.4, abs=1e-3)
+    assert sum(parts.values()) - acute == pytest.approx(stays / every * 0.05 * 0.2, abs=1e-4)
+
+
+def test_answers_name_the_assumed_cost_behind_a_lever_that_was_moved() -> None:
+    assert assumed_costs(LAW) == ()
+    assert assumed_costs(under("general_premium_rate=0.055@2027-01-01", "copayment_cap_stay=57000@2027-01-01")) == ()
+    told = assumed_costs(under("copayment_childbirth=0.1@2027-01-01", "copayment_childbirth=0.2@2029-01-01"))
+    assert told == (
+        "copayment_childbirth is taken of 0.60% of the outlay (childbirth_cost_share): assumed: of the order of "
+        "130,000 births at 40,000 TWD; no figure of their cost was found (LAW-L1).",
+    )
+    assert (
+        "no table by ward, length or exemption was found"
+        in assumed_costs(under("copayment_inpatient.acute_30=0.12@2027-01-01"))[0]
+    )
+
+
+def test_the_part_of_the_plan_on_tests_gains_its_official_estimate() -> None:
+    plan = Reform.read(data_dir() / "reforms" / "copayment_plan_2022_tests.toml")
+    observed = load_observations("twn")
+    official = float(observed.series("revenue_effect|copayment_plan_2022_tests")["value"].iloc[0])
+    points = float(observed.series("tests_outpatient")["value"].iloc[0])
+    assert plan.changes[0].value == pytest.approx(official / points, abs=5e-4)
+    # Of the outlay of 2021, 727.5 bn.
+    gain = 727.5 - project(fund(727.5), LAW.reform(plan)).outgo[1, 0]
+    assert gain == pytest.approx(official, rel=0.01)
+
+
 def test_recovered_claims_lower_the_outlay() -> None:
     outgo = project(fund(), under("supervision_recovery=0.01@2027-01-01")).outgo[:, 0]
     assert outgo == pytest.approx([1000.0, 990.0, 990.0])
+
+
+def test_another_share_of_the_tobacco_surcharge_moves_it_in_proportion() -> None:
+    # Half of the surcharge is 14 bn, so seventy percent of it 19.6; other lines stay.
+    lines = {"tobacco_surcharge": np.full((3, 1), 14.0), "miscellaneous": np.full((3, 1), 5.0)}
+    basis = replace(fund(), other_income=lines)
+    more = under("tobacco_share=0.7@2027-01-01")
+    result = project(basis, more)
+    assert result.income["earmarked_and_other"][:, 0] == pytest.approx([19.0, 24.6, 24.6])
+    assert result.closing[2] - project(basis, LAW).closing[2] == pytest.approx(2 * 5.6)
+    told = line_values(Scenario("reform", basis, more, result))
+    assert told["tobacco_surcharge"][1] + told["miscellaneous"][1] == told["earmarked_and_other"][1]
+    assert idle_levers(fund(), LAW, more) == ("tobacco_share",)  # a fund that does not tell the surcharge apart
 
 
 @pytest.mark.parametrize("gain", [7.5, 16.0])

@@ -16,7 +16,13 @@ from forecaster.schemes import Scheme, load_scheme
 from funds import random_basis
 
 FIRST = ("law_2002_rate", "law_2007_dependants", "law_2010_rate")
-SECOND = ("law_2014_part_time_threshold", "law_2016_lower_rates", "law_2021_rate", "law_2022_to_2026")
+SECOND = (
+    "law_2014_part_time_threshold",
+    "law_2016_lower_rates",
+    "law_2021_rate",
+    "law_2022_to_2026",
+    "law_2023_copayments",
+)
 FILES = sorted((data_dir() / "reforms").glob("*.toml"))
 
 

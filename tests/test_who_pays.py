@@ -1,4 +1,4 @@
-"""Who pays: by category, by income, by cohort; worked by hand where it can be, identities elsewhere."""
+"""Who pays: by category and by income; worked by hand where it can be, identities elsewhere."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from forecaster.basis import Basis
-from forecaster.demography.tables import load_wpp
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
+from forecaster.observations import load_observations
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
 from forecaster.who_pays import (
-    birth_cohorts,
     by_age,
     by_category,
     charged_mean,
     concentration,
     incidence_of,
+    income_checks,
     income_groups,
     level_of,
     spread_of,
@@ -30,6 +30,7 @@ from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
 GIVEN = incidence_of("tw_nhi")
+CONCERNED = ("employees", "unions", "farmers")
 
 
 def under(*texts: str) -> Policy:
@@ -151,6 +152,24 @@ def test_a_higher_rate_moves_no_index() -> None:
         assert found[1][name] == pytest.approx(found[0][name], abs=1e-12)
 
 
+def test_incomes_are_held_against_figures_that_they_were_not_fitted_to() -> None:
+    basis = fund()
+    found = income_checks(basis, LAW, GIVEN)
+    groups = income_groups(basis, LAW, project(basis, LAW), 2026, replace(GIVEN, exponent=1.0))
+    # With other income in proportion to it, income is the insured amount but for a factor: its quantiles are at hand.
+    order = np.sort(groups.income)
+    assert found["ninth_decile"][0] == pytest.approx(order[18000] / order[10000], rel=1e-3)
+    at_floor = groups.payments["general"] <= groups.payments["general"].min() * (1.0 + 1e-9)
+    assert found["lowest_step"][0] == pytest.approx(at_floor.mean(), abs=1e-3)
+    # 7.83 million of 23 million people over 1.56 a head; wages of 1,336,000 over 546,000.
+    assert found["lowest_step"][1] == pytest.approx(7.83e6 / (2.3e7 / 1.56))
+    observed = load_observations("twn")
+    wages = [float(observed.series(f"wages_of_employees|{k}")["value"].iloc[0]) for k in ("decile_9", "median")]
+    assert found["ninth_decile"][1] == pytest.approx(wages[0] / wages[1], abs=1e-3)
+    concerned = [float(observed.series(f"insured_at_lowest_step|{k}")["value"].iloc[0]) for k in CONCERNED]
+    assert GIVEN.lowest_step_people == pytest.approx(sum(concerned) * 1e6)
+
+
 def test_income_groups_without_people_or_a_table_are_refused() -> None:
     basis = random_basis(5, 2)
     with pytest.raises(ForecasterError, match="there is no population in the basis"):
@@ -159,45 +178,14 @@ def test_income_groups_without_people_or_a_table_are_refused() -> None:
         incidence_of("made_up")
 
 
-# --- cohorts ----------------------------------------------------------------------------------------------------------
-
-
 def test_bands_of_age() -> None:
     found = by_age([{"from": 0, "weight": 1.0}, {"from": 20, "weight": 2.0}, {"from": 65, "weight": 0.5}])
     assert found[[0, 19, 20, 64, 65, 100]].tolist() == [1.0, 1.0, 2.0, 2.0, 0.5, 0.5]
 
 
-def test_two_years_of_a_cohort_by_hand() -> None:
-    # Those born in 1996 are 30 in 2026 and 31 in 2027. Of the insured's payments a head of 20 to 64 bears 1 part and
-    # one of 65 and over 0.29; the second year's money is worth 1/1.03 of its amount, 1/1.02 of that at 2% of discount.
-    basis = fund(2)
-    result = project(basis, LAW)
-    wpp = load_wpp("twn")
-    people = wpp.population_1july[wpp.year_slice(2026, 2027)].sum(axis=1)
-    heads = people[:, 20:65].sum(axis=1) + 0.29 * people[:, 65:].sum(axis=1)
-    paid = result.by_payer()["insured"].mean(axis=1) * 1e9
-    expected = paid[0] / heads[0] + paid[1] / heads[1] / 1.03 / 1.02 * people[1, 31] / people[0, 30]
-    found = birth_cohorts(basis, result, GIVEN, [1996], "twn", discount=0.02)
-    assert found.payments["insured"].mean() == pytest.approx(expected)
-    assert found.net == pytest.approx(found.benefits - sum(found.payments.values()))
-
-
-def test_all_cohorts_together_pay_what_the_payers_paid() -> None:
-    basis = fund(1)
-    result = project(basis, LAW)
-    births = range(1927, 2027)  # ages 0 to 99; the open group of 100 and over is followed no further
-    found = birth_cohorts(basis, result, GIVEN, births, "twn")
-    wpp = load_wpp("twn")
-    alive = wpp.population_1july[wpp.year_slice(2026, 2026)].sum(axis=1)[0]
-    of_the_oldest = GIVEN.benefits[100] * alive[100] / (GIVEN.benefits @ alive)
-    total = alive[np.array([2026 - birth for birth in births])] @ found.benefits
-    assert total == pytest.approx(result.outgo[0] * 1e9 * (1.0 - of_the_oldest))
-
-
-def test_a_cohort_that_is_not_born_yet_and_a_basis_without_people_are_refused() -> None:
-    basis = fund(2)
-    with pytest.raises(ForecasterError, match="birth cohort 2030: allowed is up to 2026"):
-        birth_cohorts(basis, project(basis, LAW), GIVEN, [1990, 2030], "twn")
-    bare = random_basis(5, 2)
-    with pytest.raises(ForecasterError, match="birth cohorts need gdp_nominal, population in the basis"):
-        birth_cohorts(bare, project(bare, LAW), GIVEN, [1990], "twn")
+def test_shares_of_past_payers_are_whole() -> None:
+    for at in range(2):
+        assert sum(dated[at][1] for dated in GIVEN.past.values()) == pytest.approx(1.0)
+    assert {payer: dated[-1] for payer, dated in GIVEN.past.items()} == {
+        "insured": (2013, 0.34), "employers": (2013, 0.30), "public": (2013, 0.36)
+    }  # fmt: skip

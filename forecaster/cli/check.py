@@ -72,11 +72,22 @@ def check(
 
 
 def _scheme(name: str, findings: Findings) -> str:
+    from forecaster.pools import pool_names
+
     scheme = read_law(name)
     unread = sorted(set(scheme.parameters) - read_parameters(scheme))
     findings.unread[scheme.id] = unread
     read = len(scheme.parameters) - len(unread)
-    return f"scheme {scheme.id}: {len(scheme.parameters)} parameters, {read} of them read by a projection"
+    told = f"scheme {scheme.id}: {len(scheme.parameters)} parameters, {read} of them read by a projection"
+    if _is_shipped(scheme) and scheme.pool not in pool_names():
+        told += f"; a law without a fund. {' '.join(scheme.description.split())}"
+    return told
+
+
+def _is_shipped(scheme: Scheme) -> bool:
+    from forecaster.schemes import scheme_ids
+
+    return scheme.id in scheme_ids()
 
 
 def read_parameters(scheme: Scheme) -> set[str]:
@@ -123,7 +134,7 @@ def probe_basis(scheme: Scheme) -> Basis:
         categories=tuple(scheme.categories),
         reference_dependants=0.6,
         supplementary_base={item: level(300.0) for item in items},
-        other_income={"other": level(10.0)},
+        other_income={"tobacco_surcharge": level(10.0)},
         outlay=level(800.0),
         investment_yield=level(0.01),
         payment_sizes={item: PaymentSizes(np.array([1e5]), np.array([2.0])) for item in sized},

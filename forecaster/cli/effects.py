@@ -55,9 +55,10 @@ def _row(held: Held) -> dict[str, Any]:
 
 
 def _print(found: list[Held], basis: str, money: str) -> None:
+    from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table("", "change", "year")
+    table = Table("", "change", "year", box=SIMPLE, pad_edge=False, collapse_padding=True)
     for column in ("official", "ours (80%)", "ratio"):
         table.add_column(column, justify="right", no_wrap=True)
     remarks = []

@@ -102,7 +102,7 @@ def project(
         manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
         if out is not None:
             files = result_files(
-                scenarios, questions, manifest, care, also=further_files(also, scenarios, questions, manifest)
+                scenarios, questions, manifest, care, also=further_files(also, scenarios, questions, manifest, care)
             )
             write_folder(out, files, force=force)
         if save is not None:
@@ -175,11 +175,13 @@ def result_files(
 
 def _readme(scenarios: tuple[Scenario, ...], manifest: dict[str, Any]) -> str:
     from forecaster.certificate import NO_FIT
+    from forecaster.copayments import assumed_costs
 
     basis, policy = scenarios[0].basis, scenarios[0].policy
     baseline = policy.change.token or "the law"
     reform = scenarios[1].policy.change.token or "the law" if len(scenarios) > 1 else "none"
-    assumptions = "\n".join(f"- {text}" for text in basis.assumptions) or "- none stated"
+    stated = (*basis.assumptions, *assumed_costs(scenarios[-1].policy))
+    assumptions = "\n".join(f"- {text}" for text in stated) or "- none stated"
     backtest = manifest["backtest"] or {"warnings": [], "record": [NO_FIT]}
     warnings = "".join(f"{text}\n" for text in backtest["warnings"])
     record = "\n".join(f"- {text}" for text in backtest["record"]) or "- none"
@@ -217,6 +219,7 @@ def summary_of(
 ) -> dict[str, Any]:
     """The short answer as plain data: what ``--json`` prints and the terminal words."""
     from forecaster import export
+    from forecaster.copayments import assumed_costs
     from forecaster.rules import overridden_rates
     from forecaster.solvency import quantiles
 
@@ -256,7 +259,7 @@ def summary_of(
             answer["point_value"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
     answer["required_rates"] = export.required_rate_table(questions).to_dict("records")
     answer["warnings"] = [text for s in scenarios for text in overridden_rates(s.policy, basis.years)]
-    answer["assumptions"] = list(basis.assumptions)
+    answer["assumptions"] = [*basis.assumptions, *assumed_costs(scenarios[-1].policy)]
     answer["backtest"] = manifest["backtest"]
     answer["run_hash"] = manifest["run_hash"]
     return answer
@@ -297,6 +300,19 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
     cells = {name: _banded(summary["reserve_months"][name], draws) for name in names}
     band = ": median (80% band)" if draws > 1 else ""
     _print_table(screen, f"Reserve in months of outgo at the end of the year{band}", summary["years"], cells)
+    for title, key in (
+        (
+            "Even the highest rate allowed would not cover the outgo, in that year or an earlier one",
+            "limit_short_by_year",
+        ),
+        (
+            "The yearly review wanted a higher rate than is allowed, in that year or an earlier one",
+            "rate_limit_by_year",
+        ),
+    ):
+        if any(any(summary["probabilities"][name][key]) for name in names):
+            cells = {name: [in_futures(p, draws) for p in summary["probabilities"][name][key]] for name in names}
+            _print_table(screen, title, summary["years"], cells)
     if summary["point_value"]:
         cells = {name: _banded(summary["point_value"][name], draws, 2) for name in names}
         title = f"Money per point of providers under the budget, before any guarantee{band}"

@@ -30,7 +30,10 @@ from forecaster.errors import ForecasterError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from forecaster.basis import Basis
     from forecaster.export import Scenario
+    from forecaster.lifetimes import Cohorts, PastAccounts
+    from forecaster.policy import Policy
     from forecaster.who_pays import Incidence
 
 FIRST_BIRTH, BIRTH_STEP = 1940, 10
@@ -43,12 +46,12 @@ def who_pays(
         int | None, typer.Option("--year", help="Year of the yearly tables; the second projected one when left out.")
     ] = None,
     horizon: Annotated[
-        int, typer.Option("--horizon", max=LAST_HORIZON, help="Last year of the remaining lifetimes.")
+        int, typer.Option("--horizon", max=LAST_HORIZON, help="Last year of the lifetimes.")
     ] = LAST_HORIZON,
     discount: Annotated[
         float,
         typer.Option(
-            "--discount", min=-0.1, max=0.2, help="Yearly discount of lifetimes beyond growth of GDP per head."
+            "--discount", min=-0.1, max=0.2, help="Yearly discount of lifetimes beyond the growth of GDP per head."
         ),
     ] = 0.0,
     settings: Settings = None,
@@ -64,8 +67,11 @@ def who_pays(
     Example: forecaster who-pays tw_nhi_2g --set grading_ceiling=500000@2027-01-01
     """
     from forecaster.export import check_target, run_scenarios, write_folder
+    from forecaster.fitted import load_fit
+    from forecaster.lifetimes import past_accounts
     from forecaster.manifest import run_manifest
     from forecaster.policy import Policy
+    from forecaster.pools import find_pool
     from forecaster.who_pays import incidence_of
 
     if out is not None:
@@ -83,29 +89,35 @@ def who_pays(
         if not given.basis.years[0] <= shown <= given.basis.years[-1]:
             allowed = f"{given.basis.years[0]} to {given.basis.years[-1]}"
             raise ForecasterError(f"--year {shown}: the basis covers {allowed}")
-        tables = tables_of(scenarios, shown, incidence, discount)
+        past = past_accounts(law.place, load_fit(find_pool(law.path), fits).history)
+        tables = tables_of(scenarios, shown, incidence, discount, past)
         manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
+        notes = [*notes_of(incidence, past, given.basis, discount), *held_notes(given.basis, given.law, incidence)]
         if out is not None:
-            write_folder(out, _files(tables, manifest, incidence), force=force)
+            write_folder(out, _files(tables, manifest, notes), force=force)
     if json_:
         rows = {name: table.to_dict("records") for name, table in tables.items()}
-        print_json({"scheme": law.id, "basis": given.basis.label, "year": shown, **rows, "notes": incidence.notes})
+        print_json({"scheme": law.id, "basis": given.basis.label, "year": shown, **rows, "notes": notes})
         return
-    _print(tables, scenarios, shown, law.money, incidence)
+    _print(tables, scenarios, shown, law.money, notes)
     if out is not None:
         console().print(f"Tables written to {out}", soft_wrap=True)
 
 
 def tables_of(
-    scenarios: tuple[Scenario, ...], year: int, incidence: Incidence, discount: float
+    scenarios: tuple[Scenario, ...], year: int, incidence: Incidence, discount: float, past: PastAccounts
 ) -> dict[str, pd.DataFrame]:
-    """Tables by name, long, one row a scenario and thing; money nominal, lifetimes in thousands of the first year."""
-    import numpy as np
+    """Tables by name, long, one row a scenario and thing; money nominal, lives in thousands of the first year's.
+
+    ``lifetimes`` are whole lives, or from the scheme's first year on; ``cohorts`` what remains of them.
+    """
     import pandas as pd
 
-    from forecaster.who_pays import birth_cohorts, by_category, income_groups
+    from forecaster.lifetimes import birth_cohorts
+    from forecaster.who_pays import by_category, income_groups
 
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in ("categories", "groups", "progressivity", "cohorts")}
+    names = ("categories", "groups", "progressivity", "lifetimes", "cohorts")
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
     basis = scenarios[0].basis
     t, births = int(year - basis.years[0]), range(FIRST_BIRTH, int(basis.years[0]) + 1, BIRTH_STEP)
     place = scenarios[0].policy.scheme.place
@@ -124,44 +136,75 @@ def tables_of(
         groups = income_groups(basis, policy, result, year, incidence)
         found["groups"].append(groups.table())
         found["progressivity"].append(pd.DataFrame(list(groups.progressivity().items()), columns=["measure", "index"]))
-        cohorts = birth_cohorts(basis, result, incidence, births, place, discount)
-        lines = {**cohorts.payments, "benefits": cohorts.benefits, "net": cohorts.net}
-        for line, values in lines.items():
-            low, high = np.quantile(values, (0.1, 0.9), axis=1) / 1e3
-            part = {"born": cohorts.births, "line": line, "mean": values.mean(axis=1) / 1e3, "q10": low, "q90": high}
-            found["cohorts"].append(pd.DataFrame(part).assign(scenario=scenario.name))
-        for name in ("categories", "groups", "progressivity"):
+        for name, known in (("lifetimes", past), ("cohorts", None)):
+            found[name].append(_lives(birth_cohorts(basis, result, incidence, births, place, discount, known)))
+        for name in names:
             found[name][-1] = found[name][-1].assign(scenario=scenario.name)
     return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
 
 
-def _files(tables: dict[str, pd.DataFrame], manifest: dict[str, Any], incidence: Incidence) -> dict[str, bytes]:
+def _lives(cohorts: Cohorts) -> pd.DataFrame:
+    """Cohorts as rows: year of birth, first and last year counted, line, median and middle 80% over draws."""
+    import numpy as np
+    import pandas as pd
+
+    parts = []
+    for line, values in {**cohorts.payments, "benefits": cohorts.benefits, "net": cohorts.net}.items():
+        low, middle, high = np.quantile(values, (0.1, 0.5, 0.9), axis=1) / 1e3
+        counted = {"born": cohorts.births, "first": cohorts.first, "last": cohorts.last}
+        parts.append(pd.DataFrame({**counted, "line": line, "q50": middle, "q10": low, "q90": high}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _files(tables: dict[str, pd.DataFrame], manifest: dict[str, Any], notes: list[str]) -> dict[str, bytes]:
     from forecaster import export
     from forecaster.manifest import manifest_bytes
 
     warnings = (manifest["backtest"] or {}).get("warnings", [])
     files = export.table_files(tables, manifest["run_hash"], warnings)
-    files["README.txt"] = ("\n".join(_notes(incidence)) + "\n").encode()
+    files["README.txt"] = ("\n".join(notes) + "\n").encode()
     hashes = {name: export.sha256(content) for name, content in sorted(files.items())}
     files[export.MARK] = manifest_bytes({**manifest, "files": hashes})
     return files
 
 
-def _notes(incidence: Incidence) -> list[str]:
+def notes_of(incidence: Incidence, past: PastAccounts, basis: Basis, discount: float) -> list[str]:
+    """What the tables are and what they assume, to be shown with them."""
+    guessed = past.years[~past.published]
     return [
         "Categories: general premium in the year, mean over draws; a category whose employer is the state has it as "
         "government. Other than general premium: supplementary premium, government top-up and injection.",
         "Income groups: fifths of the charged heads by income, TWD a month. Kakwani's index is above zero where those "
         "who are better off pay more than in proportion to income. What care a group has is not told: no figure of use "
         "by income was found.",
-        "Birth cohorts: remaining lifetime from the first projected year through the horizon, per person alive in it, "
-        "thousands of TWD, each year's money carried back by the growth of GDP per head.",
+        f"Birth cohorts: whole lives from birth, of those born before {past.years[0]} from {past.years[0]} on, when "
+        f"the insurance began; to the age of 99, or {basis.years[-1]} if that is earlier. Per person alive in the "
+        f"first year counted; present value in that year at the growth of GDP per head plus {discount:.1%} a year, in "
+        f"thousands of TWD of {basis.years[0]}. Medians over futures, which do not add up; the last two columns are "
+        "the ends of the middle 80% of net.",
+        f"Accounts to {past.years[-1]} are outturn; those of {len(guessed)} of these {len(past.years)} years were not "
+        "found whole and are the fit's medians.",
+        f"What remains of a life is counted from {basis.years[0]} on, per person then alive, by the same rule.",
         *incidence.notes,
     ]
 
 
+def held_notes(basis: Basis, law: Policy, incidence: Incidence) -> list[str]:
+    """The assumed incomes held against figures that they were not fitted to."""
+    from forecaster.who_pays import income_checks
+
+    found = income_checks(basis, law, incidence)
+    (lowest, concerned), (decile, wages) = found["lowest_step"], found["ninth_decile"]
+    return [
+        f"The assumed incomes held against other figures: {lowest:.0%} of the insured lie at the lowest step in "
+        f"{basis.years[0]}, while its rise in 2026 concerned {concerned:.0%} of them, "
+        f"{incidence.lowest_step_people:,.0f} people (TW-S112); the ninth decile is {decile:.2f} times "
+        f"the median, of employees' wages {wages:.2f} times (TW-S134)."
+    ]
+
+
 def _print(
-    tables: dict[str, pd.DataFrame], scenarios: tuple[Scenario, ...], year: int, money: str, incidence: Incidence
+    tables: dict[str, pd.DataFrame], scenarios: tuple[Scenario, ...], year: int, money: str, notes: list[str]
 ) -> None:
     screen = console()
     titles = {"baseline": "the law", "reform": "the reform"}
@@ -181,23 +224,27 @@ def _print(
         _table(f"Income groups in {year}, TWD a month per head", names, groups.to_numpy().tolist(), 1)
         indices = ", ".join(f"{row.measure} {row.index:+.3f}" for row in mine["progressivity"].itertuples(index=False))
         screen.print(f"Gini of income, and Kakwani's index of payments: {indices}", soft_wrap=True)
-        lives = mine["cohorts"].pivot_table(index="born", columns="line", values="mean", sort=False)
-        bands = mine["cohorts"].query("line == 'net'").set_index("born")
-        body = [
-            [str(born), *row, f"{bands.q10[born]:,.0f} to {bands.q90[born]:,.0f}"]
-            for born, row in zip(lives.index, lives.to_numpy(), strict=True)
-        ]
-        last = int(scenario.basis.years[-1])
-        _table(f"Birth cohorts through {last}, thousand TWD per person", ["born", *lives.columns, "net, 80%"], body, 0)
-    for note in _notes(incidence):
+        for name, title in (("lifetimes", "Lives"), ("cohorts", "What remains of them")):
+            _print_lives(mine[name], f"{title} by year of birth, thousand TWD per person")
+    for note in notes:
         screen.print(f"- {note}", soft_wrap=True)
+
+
+def _print_lives(table: pd.DataFrame, title: str) -> None:
+    wide = table.pivot_table(index=["born", "first"], columns="line", values="q50", sort=False)
+    bands = table[table["line"] == "net"].set_index("born")
+    body = [
+        [str(born), str(first), *row, bands["q10"][born], bands["q90"][born]]
+        for (born, first), row in zip(wide.index, wide.to_numpy(), strict=True)
+    ]
+    _table(title, ["born", "from", *wide.columns, "10%", "90%"], body, 0)
 
 
 def _table(title: str, columns: list[str], rows: list[list[Any]], digits: int) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE, pad_edge=False, collapse_padding=True)
     for i, column in enumerate(columns):
         table.add_column(str(column), justify="left" if i == 0 else "right")
     for row in rows:

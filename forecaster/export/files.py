@@ -66,6 +66,13 @@ _COLUMNS = (
         "the yearly review has wanted a higher general rate than the law allows in this year or an earlier one",
     ),
     ("probabilities", "rate_limit_in_year", _SHARE, "the yearly review wants a higher rate in this very year"),
+    (
+        "probabilities",
+        "limit_short_by_year",
+        _SHARE,
+        "the highest general rate of the law would not have covered the year's outgo in this year or an earlier one",
+    ),
+    ("probabilities", "limit_short_in_year", _SHARE, "the highest rate of the law would not cover this year's outgo"),
     ("probabilities", "reserve_worst_tenth", "money", "mean reserve at the year's end over the worst tenth of draws"),
     ("first_years", "scenario", "", "baseline or reform"),
     ("first_years", "event", "", "first_deficit, first_below_floor or first_depletion"),

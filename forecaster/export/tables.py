@@ -15,7 +15,7 @@ import pandas as pd
 from forecaster.attribution import LINES as ATTRIBUTED
 from forecaster.attribution import SPENDING_DRIVERS, Attribution, spending_growth
 from forecaster.basis import Basis
-from forecaster.engine import INCOME_LINES, FundProjection, project
+from forecaster.engine import INCOME_LINES, FundProjection, other_income_lines, project
 from forecaster.measures import Valuation, expected_shortfall, fund_ratio, periods, valuation
 from forecaster.policy import Policy
 from forecaster.solve import Required
@@ -26,6 +26,7 @@ from forecaster.solvency import (
     depletion,
     first_deficit,
     limit_binds,
+    limit_falls_short,
     pay_as_you_go_rate,
     quantiles,
     share_below,
@@ -139,11 +140,12 @@ def line_values(scenario: Scenario) -> dict[str, Array]:
         }
     if result.point_value is not None:
         optional["point_value"] = result.point_value
+    other = other_income_lines(basis, policy)
     return {
         "opening_reserve": result.opening,
         **result.income,
         "total_income": result.total_income,
-        **{name: basis.other_income[name] for name in _OTHER_LABELS if name in basis.other_income},
+        **{name: other[name] for name in _OTHER_LABELS if name in other},
         "outgo": result.outgo,
         "balance": result.balance,
         "reserve": result.closing,
@@ -200,6 +202,7 @@ def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     parts = []
     for scenario in scenarios:
         result, first = scenario.projection, events(scenario)
+        short = limit_falls_short(scenario.basis, scenario.policy, result)
         columns = {
             "scenario": scenario.name,
             "year": result.years,
@@ -212,6 +215,8 @@ def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
             "deficit_in_year": (result.balance < 0.0).mean(axis=1),
             "rate_limit_by_year": limit_binds(result).by_year,
             "rate_limit_in_year": result.limit_binds.mean(axis=1),
+            "limit_short_by_year": short.by_year,
+            "limit_short_in_year": short.in_year,
             "reserve_worst_tenth": expected_shortfall(result.closing, WORST),
         }
         parts.append(pd.DataFrame(columns))
