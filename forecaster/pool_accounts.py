@@ -27,7 +27,17 @@ LARGEST_STEP = 4.0
 LARGEST_RATIO, LARGEST_RESERVE = 5.0, 30.0
 # Share of the year's outgo by which a reserve may differ from what its flows give: rounding and late bookings.
 TOLERANCE = 0.01
+# The same where a flow between two reserves is missing and taken from the years around.
+LARGEST_MISS = 0.3
 _BLANK = {"", "na", "n/a", "nan", "-", ".."}
+# How an empty column is mended.
+_EMPTY = {
+    "income": "fill it in; one missing figure follows from two reserves and the outgo",
+    "outgo": "fill it in; one missing figure follows from two reserves and the income",
+    "reserve": "write one reserve at least, of the last year if it is known",
+    "rate": "write the premium rate of the years as a share, 0.146; a pool without one writes 1 once",
+}
+_MARKS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def read_accounts(path: Path, adjustments: Mapping[int, float] | None = None) ->
         faults = _order_faults(rows)
     if not faults:
         faults = [
-            Fault(f"column {name}", "no figure at all", "figures, with gaps where they are not known", "fill it in")
+            Fault(f"column {name}", "no figure at all", "figures, with gaps where they are not known", _EMPTY[name])
             for name in COLUMNS
             if all(math.isnan(values[name]) for _, _, values in rows)
         ]
@@ -150,6 +160,10 @@ def _rows(path: Path) -> tuple[list[_Row], list[Fault]]:
     if not numbered:
         fault = Fault("the file", "no rows", "year,income,outgo,reserve,rate and one row a year", "fill it in")
         return [], [fault]
+    if other := next((mark for mark in (";", "\t") if numbered[0][1].count(mark) > numbered[0][1].count(",")), None):
+        words = f"columns parted by {_MARKS[other]}"
+        mend = "save it so, or keep it under another name and read it by: forecaster pool import POOL FILE"
+        return [], [Fault(f"row {numbered[0][0]}, the header", words, "commas, and points for decimals", mend)]
     header = [name.strip().lower() for name in next(csv.reader([numbered[0][1]]))]
     faults = _header_faults(numbered[0][0], header)
     if faults:
@@ -236,7 +250,7 @@ def _order_faults(rows: Sequence[_Row]) -> list[Fault]:
         elif year < before:
             faults.append(Fault(where, f"{year} after {before}", "years in ascending order", "sort the rows by year"))
         seen.setdefault(year, line)
-        before = max(before, year)
+        before = year
     return faults
 
 
@@ -258,10 +272,11 @@ def doubts(accounts: Accounts, confirmed: Iterable[str] = ()) -> list[Fault]:
     faults = _too_few(accounts)
     jumps = [fault for name in (*FLOWS, "rate") for fault in _jumps(accounts, name, sure)]
     faults += jumps
-    if not jumps:
-        faults += _units(accounts, sure)
+    units = [] if jumps else _units(accounts, sure)
+    if not jumps and not units:
         faults += _broken_reserves(accounts)
-    return faults
+        faults += _unreachable_reserves(accounts, sure)
+    return faults + units
 
 
 def _too_few(accounts: Accounts) -> list[Fault]:
@@ -373,4 +388,38 @@ def _broken_reserves(accounts: Accounts) -> list[Fault]:
         words = f"{stands:g}, but the reserve of {before} and the flows since give {expected:.6g}"
         allowed = f"a difference of at most {TOLERANCE:.0%} of the outgo"
         faults.append(Fault(accounts.place(after, "reserve"), words, allowed, mend))
+    return faults
+
+
+def _unreachable_reserves(accounts: Accounts, sure: set[str]) -> list[Fault]:
+    """Reserves with a missing flow between them that no likely flows lead to: they would bend the estimated ones."""
+    known = np.flatnonzero(np.isfinite(accounts.reserve))
+    every = np.arange(len(accounts.years))
+    filled = {}
+    for name in FLOWS:
+        flows = getattr(accounts, name)
+        at = np.flatnonzero(np.isfinite(flows))
+        if not at.size:
+            return []
+        filled[name] = np.exp(np.interp(every, at, np.log(flows[at])))
+    faults = []
+    for before, after in pairwise(known):
+        between = slice(before + 1, after + 1)
+        if np.isfinite(accounts.income[between] + accounts.outgo[between]).all():
+            continue
+        year, outgo = int(accounts.years[after]), filled["outgo"][between].sum()
+        expected = accounts.reserve[before] + (filled["income"] - filled["outgo"] + accounts.adjustment)[between].sum()
+        off = float(accounts.reserve[after] - expected)
+        if abs(off) <= LARGEST_MISS * outgo or f"reserve {year}" in sure:
+            continue
+        words = (
+            f"{accounts.reserve[after]:g}, but from {accounts.reserve[before]:g} in {accounts.years[before]} flows "
+            f"like those of the years around lead to about {expected:.3g}"
+        )
+        mend = (
+            "correct the digit or the unit of this reserve or the one before; if something else moved it, declare it "
+            f'as [[adjustments]]; if both are true, write in pool.toml: confirmed = ["reserve {year}"]'
+        )
+        allowed = f"within {LARGEST_MISS:.0%} of the outgo between"
+        faults.append(Fault(accounts.place(year, "reserve"), words, allowed, mend))
     return faults

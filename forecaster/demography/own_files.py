@@ -9,43 +9,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from forecaster.demography.own import ALL_YEARS, Given
+from forecaster.demography.own_kinds import Kind, kind_of
+from forecaster.demography.own_workbooks import read_workbook
 from forecaster.demography.tables import FERTILE_AGES, N_AGES, SEXES
 from forecaster.errors import Fault, FaultyInput, ForecasterError
 
 # Last estimate of the UN's revisions, by the beginning of their files' names.
 UN_LAST_ESTIMATE = {"WPP2022": 2021, "WPP2024": 2023}
-_UN_KEYS = ("ISO3_code", "Location", "Variant", "Time")
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of file: the columns that make it, those of text, and what it holds."""
-
-    name: str
-    numbers: tuple[str, ...]
-    texts: tuple[str, ...]
-    whose: str  # column of the country, empty in one's own tables
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (*self.texts, *self.numbers)
-
-
-KINDS = (
-    _Kind("UN population by single age", ("Time", "AgeGrpStart", "PopMale", "PopFemale"), _UN_KEYS[:3], "ISO3_code"),
-    _Kind("UN complete life table", ("Time", "AgeGrpStart", "mx"), (*_UN_KEYS[:3], "Sex"), "ISO3_code"),
-    _Kind("UN fertility by single age", ("Time", "AgeGrpStart", "ASFR"), _UN_KEYS[:3], "ISO3_code"),
-    _Kind("UN demographic indicators", ("Time", "SRB"), _UN_KEYS[:3], "ISO3_code"),
-    _Kind("own table by age", ("year", "age", "population", "mx", "asfr"), ("sex",), ""),
-    _Kind("own table by year", ("year", "srb"), (), ""),
-)
 
 
 def read_given(paths: Sequence[Path], place: str, last_estimate: int | None) -> Given:
@@ -54,10 +30,10 @@ def read_given(paths: Sequence[Path], place: str, last_estimate: int | None) -> 
     Parameters
     ----------
     paths
-        CSV files, as they are or compressed by gzip: of the UN (population by single age and sex on 1 January or 1
-        July, complete life tables of either sex, fertility by single age, demographic indicators), or ``year, sex,
-        age, population, mx, asfr`` and ``year, srb`` of one's own (persons on 1 January, rates per person-year and
-        woman-year, male births per female birth).
+        CSV files, as they are or compressed by gzip, or XLSX files: of the UN (population by single age and sex on 1
+        January or 1 July, complete life tables of either sex, fertility by single age, demographic indicators), or
+        ``year, sex, age, population, mx, asfr`` and ``year, srb`` of one's own (persons on 1 January, rates per
+        person-year and woman-year, male births per female birth).
     place
         ISO 3166 three-letter code.
     last_estimate
@@ -134,25 +110,37 @@ def _last_estimate(paths: Sequence[Path], stated: int | None) -> int:
     raise ForecasterError("which year is the last estimate, and which are a projection? Say --last-estimate 2023")
 
 
-def _rows(path: Path, place: str) -> tuple[_Kind, dict[str, Any]]:
-    """Kind of a file and its columns, only the country's rows of the medium variant."""
+def _rows(path: Path, place: str) -> tuple[Kind, dict[str, Any]]:
+    """Kind of a file and its columns, only the country's rows of the medium variant.
+
+    Raises
+    ------
+    ForecasterError
+        When it cannot be read, is of no known kind or holds no row of the country.
+    """
+    kind, columns = read_workbook(path, place) if path.suffix.lower() == ".xlsx" else _read_csv(path, place)
+    if not len(columns[kind.numbers[0]]):
+        raise ForecasterError(f"no rows of {place}, variant Medium" if kind.many else "no rows below its headings")
+    if odd := sorted({str(word) for word in columns.get("sex", ())} - set(SEXES)):
+        raise ForecasterError(f"sex {odd[0]!r}, neither m nor f")
+    return kind, columns
+
+
+def _read_csv(path: Path, place: str) -> tuple[Kind, dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import csv
 
     try:
         with csv.open_csv(path) as head:
-            titles = set(head.schema.names)
-        kind = next((kind for kind in KINDS if set(kind.columns) <= titles), None)
-        if kind is None:
-            known = "; ".join(f"{kind.name}: {', '.join(kind.columns)}" for kind in KINDS)
-            raise ForecasterError(f"its columns are of no known kind ({known})")
+            kind = kind_of(head.schema.names)
         types = {name: pa.float64() for name in kind.numbers} | {name: pa.string() for name in kind.texts}
         options = csv.ConvertOptions(include_columns=list(kind.columns), column_types=types)
         batches = []
         with csv.open_csv(path, convert_options=options) as reader:
+            schema = reader.schema
             for batch in reader:
-                if kind.whose:
+                if kind.many:
                     wanted = pc.and_(pc.equal(batch["ISO3_code"], place), pc.equal(batch["Variant"], "Medium"))
                     batch = batch.filter(wanted)
                 batches.append(batch)
@@ -160,20 +148,21 @@ def _rows(path: Path, place: str) -> tuple[_Kind, dict[str, Any]]:
         raise ForecasterError("there is no such file") from None
     except (OSError, pa.ArrowInvalid) as error:
         raise ForecasterError(f"it cannot be read as CSV: {error}") from None
-    table = pa.Table.from_batches(batches)
-    if not table.num_rows:
-        raise ForecasterError(f"no rows of {place}" + (", variant Medium" if kind.whose else ""))
+    table = pa.Table.from_batches(batches, schema)
     return kind, {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
 
 
 def _lay(target: np.ndarray, years: np.ndarray, ages: np.ndarray, values: np.ndarray) -> None:
-    """Put values where they belong; every cell once, years and ages that are held."""
+    """Put values where they belong; every cell once, whole years and ages that are held."""
     told = ~np.isnan(values)
-    rows, columns = (years[told] - ALL_YEARS[0]).astype(int), ages[told].astype(int)
-    inside = (rows >= 0) & (rows < target.shape[0]) & (columns >= 0) & (columns < target.shape[1])
+    rows, columns = years[told] - ALL_YEARS[0], ages[told]
+    inside = (rows >= 0) & (rows < target.shape[0]) & (rows == np.floor(rows))
+    inside &= (columns >= 0) & (columns < target.shape[1]) & (columns == np.floor(columns))
     if not inside.all():
         odd = np.argmin(inside)
-        raise ForecasterError(f"year {years[told][odd]:g} or age {ages[told][odd]:g} is not one that can be held")
+        at = [f"{value:g}" if np.isfinite(value) else "left empty" for value in (years[told][odd], ages[told][odd])]
+        raise ForecasterError(f"year {at[0]} or age {at[1]} is not one that can be held")
+    rows, columns = rows.astype(int), columns.astype(int)
     if not np.isnan(target[rows, columns]).all() or len(set(zip(rows, columns, strict=True))) < len(rows):
         raise ForecasterError("cells that stand twice, in it or in a file before it")
     target[rows, columns] = values[told]
