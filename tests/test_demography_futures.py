@@ -133,9 +133,11 @@ def test_without_spread_a_future_is_the_plain_projection():
     rate = towards(moves.rate[-1], -0.0004, 0.77)
     churn = future_churn(tables, start, end)
 
-    people = tables.population_at(start)
+    assert (rate < 0.0).all()
+    people = first = tables.population_at(start)
     for year in range(ahead.size):
-        migrants = people.sum() * (rate[year] * moves.profile + churn[year])
+        leavers = rate[year] * moves.profile * first.sum() * people / first
+        migrants = leavers + people.sum() * churn[year]
         step = project_population(
             people,
             mx[[year]],
@@ -156,6 +158,21 @@ def test_without_spread_a_future_is_the_plain_projection():
     np.testing.assert_allclose(futures.e0[:, :, 0].T, life_expectancy(mx), rtol=1e-9)
     mean_age = (asfr * (FERTILE_AGES + 0.5)).sum(axis=1) / asfr.sum(axis=1)
     assert (np.diff(mean_age) > 0).all()
+
+
+def test_who_comes_is_a_share_of_all_people_and_who_leaves_one_of_their_age():
+    still = dict.fromkeys(SPREADS, 0.0) | {"migration_rho": 0.01}
+
+    def people(rate: float) -> np.ndarray:
+        draws = posterior(1, **still, migration_mean=rate)
+        return simulate_population(draws, load_wpp("TWN"), 2024, 2100, 1, keep_draws=(0,)).full_paths[0]
+
+    coming, none, leaving = (people(rate) for rate in (0.01, 0.0, -0.01))
+    assert coming[2].sum() > none[2].sum() > leaving[2].sum()
+    # However long they leave, no age of work is emptied: each year takes the same share of those who are left.
+    working = [paths[:, :, 20:65].sum(axis=(1, 2)) / paths.sum(axis=(1, 2)) for paths in (none, leaving)]
+    assert working[0].min() == pytest.approx(0.40, abs=0.02)
+    assert working[1].min() > 0.25
 
 
 def test_same_seed_same_bits_and_horizon_leaves_earlier_years():

@@ -10,7 +10,8 @@ With h years after the jump-off year T, e standard normal and u Student-t with t
     log TFR(T+h) = mean' + rho (log TFR(T+h-1) - mean') + sd u + pace 0.9^(h-1)  mean' = mean + regime_shift
     log TFR(T)   = log of the estimate + base_error
     rate(T+h)    = mean' + rho (rate(T+h-1) - mean') + sd u,                     mean' = mean + policy_shift
-    net migrants = people on 1 January * (rate(T+h) * profile(s, x) + churn(s, x))
+    net migrants = people on 1 January * churn(s, x) + rate(T+h) * profile(s, x) * (people on 1 January if some come,
+                   if some leave those of the first year times people(s, x) now over people(s, x) then)
     log people(T+1, x) = log of the estimate + base_error + base_error_old min(1, max(0, (x - 50) / 20))
 
 and each year the step of ``cohort``; the age pattern of fertility is the last one, moved with the mean age of

@@ -165,7 +165,7 @@ def simulate_draws(  # type: ignore[no-untyped-def]
     tfr,  # (draw, year) children per woman
     shift,  # (draw, year) years by which childbearing is later than at the jump-off
     srb,  # (year,) boys per girl
-    rate,  # (draw, year) net migrants per person alive on 1 January
+    rate,  # (draw, year) net migrants per person alive on 1 January; where negative, with the ages of the first year
     profile,  # (sex, age) share of the net migrants, summing to 1
     churn,  # (year, sex, age) further migrants by age, summing to 0, persons per person of the start population
     population,  # out (draw, year + 1, sex, age)
@@ -188,6 +188,10 @@ def simulate_draws(  # type: ignore[no-untyped-def]
         for sex in range(2):
             for x in range(n_ages):
                 population[d, 0, sex, x] = start[d, sex, x]
+        # Who comes is as many as there are people to come to; who leaves is one of an age, so that an age which grows
+        # scarce is not emptied by a rate that was measured when it was not.
+        first = population[d, 0]
+        people_first = first.sum()
         for t in range(n_stocks - 1):
             now = population[d, t]
             for sex in range(2):
@@ -211,7 +215,10 @@ def simulate_draws(  # type: ignore[no-untyped-def]
             people = now.sum()
             for sex in range(2):
                 for x in range(n_ages):
-                    migration[sex, x] = people * (rate[d, t] * profile[sex, x] + churn[t, sex, x])
+                    coming = people
+                    if rate[d, t] < 0.0 and first[sex, x] > 0.0:
+                        coming = people_first * now[sex, x] / first[sex, x]
+                    migration[sex, x] = coming * rate[d, t] * profile[sex, x] + people * churn[t, sex, x]
             e0_m, e0_f = step_year(now, mx, asfr, srb[t], migration, population[d, t + 1], flows, dying, years, ratio)
             e0[d, t, 0] = e0_m
             e0[d, t, 1] = e0_f
