@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from forecaster.cli.dashboard import streamlit_command
+from forecaster.cli.dashboard import ENVIRONMENT, streamlit_command
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 APP = REPOSITORY / "dashboards" / "app.py"
@@ -24,7 +24,7 @@ def served(script: Path) -> Iterator[tuple[str, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment = ENVIRONMENT | os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     environment.setdefault("NUMBA_CACHE_DIR", str(REPOSITORY / ".cache" / "numba"))
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(

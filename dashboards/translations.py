@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from forecaster import plain_futures
 from forecaster.observations import load_observations
-from forecaster.theories import UNWEIGHED, WEIGHED
+from forecaster.scores import MEASURES, QUESTIONS, RULE_LABELS
+from forecaster.theories import THEORIES, UNWEIGHED, WEIGHED
 from forecaster_dashboards import language
 
 ROOT = Path(__file__).resolve().parent
 PACKAGE = ROOT / "forecaster_dashboards"
 DATA = ROOT.parent / "data"
+CERTIFICATE = ROOT.parent / "forecaster" / "certificate.py"
 # Keys of a data file's parameter that a page shows in the reader's language; of a scheme's values the notes too.
 SHOWN = ("label", "article", "bounds_source")
 # Modules of the engine whose ASSUMPTIONS stand under every result.
@@ -40,6 +43,9 @@ def code_messages() -> dict[str, list[tuple[str, int]]]:
     for name, line, message, _comments, _context in rows:
         text = message if isinstance(message, str) else message[0]
         found.setdefault(text, []).append((f"forecaster_dashboards/{name}", line))
+    # The certificate's sentences, which it hands to whoever speaks the reader's language.
+    for line, message, _comments, _context in extract_from_file("python", str(CERTIFICATE), keywords={"say": None}):
+        found.setdefault(str(message), []).append(("forecaster/certificate.py", line))
     return found
 
 
@@ -84,11 +90,17 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
     for place in ("twn", "chn"):
         for reason in load_observations(place).breaks["reason"]:
             found.setdefault(str(reason), [(f"data/observed/{place}", 1)])
+    for path in sorted((DATA / "pools").glob("*.toml")):
+        add(path, *_values_of("reason", tomllib.loads(path.read_text("utf-8"))))
+    for text in (*language.PUT_TOGETHER, plain_futures._COUNTRY, plain_futures._EMPLOYEES, plain_futures._RESIDENTS):
+        found.setdefault(text, [("forecaster/plain_futures.py", 1)])
     for name in ASSUMING:
         for text in getattr(import_module(f"forecaster.{name}"), "ASSUMPTIONS", ()):
             found.setdefault(text, [(f"forecaster/{name}.py", 1)])
-    for text in (WEIGHED, UNWEIGHED):
+    for text in (WEIGHED, UNWEIGHED, *THEORIES.values()):
         found.setdefault(text, [("forecaster/theories.py", 1)])
+    for text in (*QUESTIONS.values(), *RULE_LABELS.values(), *(line.replace("_", " ") for line in MEASURES)):
+        found.setdefault(text, [("forecaster/scores.py", 1)])
     for name in PRIORS:
         path = DATA / "priors" / f"{name}.toml"
         add(path, *_values_of("why", tomllib.loads(path.read_text("utf-8"))))

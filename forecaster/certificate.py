@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from forecaster.theories import LEAST_OUTCOMES, THEORIES
 # Coverage of the pooled 80% band outside which every result carries a warning.
 LEAST_COVERAGE, MOST_COVERAGE = 0.60, 0.97
 FILE = "certificate.json"
+# Turns a sentence and what is put into it into the reader's words.
+Say = Callable[..., str]
 NO_FIT = "The basis is written by hand: there is no model whose forecasts could be judged."
 # Inputs of a fit, in words.
 _INPUTS = {
@@ -215,120 +217,175 @@ def read_record(pool: Pool, inputs: Mapping[str, str], root: Path | None = None)
     return Record("stale" if stale else "backtested", tuple(warnings), certificate_lines(content), content)
 
 
-def coverage_warnings(content: Mapping[str, Any]) -> list[str]:
+def plain(sentence: str, **values: object) -> str:
+    """The sentence in English, as it stands here, its ``{names}`` filled in."""
+    return sentence.format(**values) if values else sentence
+
+
+def coverage_warnings(content: Mapping[str, Any], say: Say = plain) -> list[str]:
     """A warning for each question whose pooled 80% band held under 60% or over 97% of the outcomes."""
     warnings = []
     for question, words in QUESTIONS.items():
         record = content["questions"][question]["all"]
         held, n = record["held"]["80"], record["n"]
         if n and not LEAST_COVERAGE <= held / n <= MOST_COVERAGE:
-            narrow = held / n < LEAST_COVERAGE
-            fault = "bands far too narrow" if narrow else "bands far too wide"
-            mend = (
-                "things will often turn out worse or better than they show"
-                if narrow
-                else "more is known than they show"
-            )
+            told = {"held": held, "n": n, "share": f"{held / n:.0%}", "question": say(words)}
             warnings.append(
-                f"WARNING: {fault}: in the backtest the 80% band held {held} of {n} outcomes ({held / n:.0%}), "
-                f"{words}; {mend}."
+                say(
+                    "WARNING: bands far too narrow: in the backtest the 80% band held {held} of {n} outcomes "
+                    "({share}), {question}; things will often turn out worse or better than they show.",
+                    **told,
+                )
+                if held / n < LEAST_COVERAGE
+                else say(
+                    "WARNING: bands far too wide: in the backtest the 80% band held {held} of {n} outcomes ({share}), "
+                    "{question}; more is known than they show.",
+                    **told,
+                )
             )
     return warnings
 
 
-def certificate_lines(content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The certificate in plain words."""
-    origins = content["origins"]
+def certificate_lines(content: Mapping[str, Any], say: Say = plain) -> tuple[str, ...]:
+    """The certificate in plain words; ``say`` puts every sentence into the reader's language."""
     lines = [
-        f"{content['label']}: refitted at the end of {_spelled(origins)} on the figures of up to then, and held "
-        f"against what came 1 to {content['horizon']} years later.",
-        "Not undone is hindsight: the figures are today's, not those first printed, and the priors were written by "
-        "people who knew the later years.",
+        say(
+            "{label}: refitted at the end of {origins} on the figures of up to then, and held against what came 1 to "
+            "{horizon} years later.",
+            label=say(content["label"]),
+            origins=_spelled(content["origins"], say),
+            horizon=content["horizon"],
+        ),
+        say(
+            "Not undone is hindsight: the figures are today's, not those first printed, and the priors were written by "
+            "people who knew the later years."
+        ),
     ]
     for question in (MODEL, FORECAST):
-        lines.append(_coverage_line(content["questions"][question]["all"], QUESTIONS[question]))
+        lines.append(_coverage_line(content["questions"][question]["all"], say(QUESTIONS[question]), say))
     spread = content["questions"][MODEL]["outgo_log_sd"]
-    shown = [f"{100 * spread[str(h)]:.1f}% {_years(h)} ahead" for h in (1, 5, 10) if str(h) in spread]
-    lines.append(f"Spread of outgo, one standard deviation, mean of the origins: {', '.join(shown)}.")
-    lines.append(_losing_line(content["comparisons"]))
+    shown = [
+        say("{share} {years} ahead", share=f"{100 * spread[str(h)]:.1f}%", years=_years(h, say))
+        for h in (1, 5, 10)
+        if str(h) in spread
+    ]
+    lines.append(
+        say(
+            "Spread of outgo, one standard deviation, mean of the origins: {shown}.",
+            shown=say(", ").join(shown),
+        )
+    )
+    lines.append(_losing_line(content["comparisons"], say))
     if "theories" in content:
-        lines.append(_theories_line(content["theories"]))
+        lines.append(_theories_line(content["theories"], say))
     officials = content["officials"]
     if officials["n"]:
         lines.append(
-            f"Against officials' own forecasts ours was closer in {officials['closer']} of {officials['n']} cases; "
-            "ours has seen no account of the year in which theirs was made, only its budget."
+            say(
+                "Against officials' own forecasts ours was closer in {closer} of {n} cases; ours has seen no account "
+                "of the year in which theirs was made, only its budget.",
+                closer=officials["closer"],
+                n=officials["n"],
+            )
         )
     if content["near_outcomes"]:
         lines.append(
-            f"In {content['near_outcomes']} forecasts the outcome is a reserve read a month before the year's end, "
-            "for want of a later figure."
+            say(
+                "In {n} forecasts the outcome is a reserve read a month before the year's end, for want of a later "
+                "figure.",
+                n=content["near_outcomes"],
+            )
         )
-    if content["estimated_outcomes"]:
+    # Certificates made before such years were left out have no count of them.
+    if content.get("estimated_outcomes"):
         lines.append(
-            f"Not scored are {content['estimated_outcomes']} forecasts of years whose figure is an estimate of our "
-            "own, derived with an assumed split: it could not tell a wrong forecast from a wrong estimate."
+            say(
+                "Not scored are {n} forecasts of years whose figure is an estimate of our own, derived with an assumed "
+                "split: it could not tell a wrong forecast from a wrong estimate.",
+                n=content["estimated_outcomes"],
+            )
         )
     if content["rejected"]:
         lines.append(
-            f"The short fits of {_spelled(content['rejected'])} did not pass the gates on convergence; "
-            "they are counted all the same."
+            say(
+                "The short fits of {origins} did not pass the gates on convergence; they are counted all the same.",
+                origins=_spelled(content["rejected"], say),
+            )
         )
     return tuple(lines)
 
 
-def _coverage_line(record: Mapping[str, Any], words: str) -> str:
+def _coverage_line(record: Mapping[str, Any], words: str, say: Say) -> str:
     n, effective = record["n"], record["n_effective"]
+    question = words.capitalize()
     if not n:
-        return f"{words.capitalize()}: no outcome is known."
-    held = ", ".join(f"{band}% band {count} of {n} ({count / n:.0%})" for band, count in record["held"].items())
-    quarters = ", ".join(map(str, record["pit_quarters"]))
+        return say("{question}: no outcome is known.", question=question)
+    held = [
+        say("{band}% band {count} of {n} ({share})", band=band, count=count, n=n, share=f"{count / n:.0%}")
+        for band, count in record["held"].items()
+    ]
     spread = 1.64 * (0.8 * 0.2 / effective) ** 0.5
-    low, high = max(0.0, 0.8 - spread), min(1.0, 0.8 + spread)
-    return (
-        f"{words.capitalize()}: {held}; {quarters} lay in the four quarters of the forecast from low to high. "
-        f"They overlap and are worth about {effective:.1f} independent ones, so that a "
-        f"true 80% band would hold {low:.0%} to {high:.0%} in nine of ten such records."
+    return say(
+        "{question}: {held}; {quarters} lay in the four quarters of the forecast from low to high. They overlap and "
+        "are worth about {effective} independent ones, so that a true 80% band would hold {low} to {high} in nine of "
+        "ten such records.",
+        question=question,
+        held=say(", ").join(held),
+        quarters=say(", ").join(map(str, record["pit_quarters"])),
+        effective=f"{effective:.1f}",
+        low=f"{max(0.0, 0.8 - spread):.0%}",
+        high=f"{min(1.0, 0.8 + spread):.0%}",
     )
 
 
-def _losing_line(comparisons: Mapping[str, Any]) -> str:
+def _losing_line(comparisons: Mapping[str, Any], say: Say) -> str:
     found = comparisons[MODEL]
     if not found["n"]:
-        return "No naive rule could be compared."
+        return say("No naive rule could be compared.")
     if not found["lost"]:
-        return f"No naive rule scored better in any of the {found['n']} lines and horizons compared."
-    worst = "; ".join(
-        f"{row['line'].replace('_', ' ')} {_years(row['horizon'])} ahead ({row['label']})" for row in found["lost"][:6]
-    )
-    more = len(found["lost"]) - 6
-    rest = f"; and {more} more" if more > 0 else ""
-    return (
-        f"Where we lose: a naive rule scored better in {len(found['lost'])} of {found['n']} lines and horizons: "
-        f"{worst}{rest}."
-    )
-
-
-def _theories_line(theories: Mapping[str, Any]) -> str:
-    shown = "; ".join(
-        f"{weight:.0%} {THEORIES[name]}" for name, weight in sorted(theories["weights"].items(), key=lambda kv: -kv[1])
-    )
-    if theories["outcomes"] < LEAST_OUTCOMES:
-        return (
-            f"Theories of cost growth, averaged with equal weights: {theories['outcomes']} forecasts of outgo are too "
-            "few to weigh them by."
+        return say("No naive rule scored better in any of the {n} lines and horizons compared.", n=found["n"])
+    worst = [
+        say(
+            "{line} {years} ahead ({rule})",
+            line=say(row["line"].replace("_", " ")),
+            years=_years(row["horizon"], say),
+            rule=say(row["label"]),
         )
-    return (
-        f"Theories of cost growth, weighed by {theories['outcomes']} forecasts of outgo that overlap: {shown}. Each "
-        "origin was judged with the weights known by then."
+        for row in found["lost"][:6]
+    ]
+    more = len(found["lost"]) - 6
+    if more > 0:
+        worst.append(say("and {n} more", n=more))
+    return say(
+        "Where we lose: a naive rule scored better in {lost} of {n} lines and horizons: {worst}.",
+        lost=len(found["lost"]),
+        n=found["n"],
+        worst=say("; ").join(worst),
     )
 
 
-def _years(horizon: int) -> str:
-    return "1 year" if horizon == 1 else f"{horizon} years"
+def _theories_line(theories: Mapping[str, Any], say: Say) -> str:
+    if theories["outcomes"] < LEAST_OUTCOMES:
+        return say(
+            "Theories of cost growth, averaged with equal weights: {n} forecasts of outgo are too few to weigh them "
+            "by.",
+            n=theories["outcomes"],
+        )
+    ordered = sorted(theories["weights"].items(), key=lambda kv: -kv[1])
+    shown = [f"{weight:.0%} {say(THEORIES[name])}" for name, weight in ordered]
+    return say(
+        "Theories of cost growth, weighed by {n} forecasts of outgo that overlap: {shown}. Each origin was judged with "
+        "the weights known by then.",
+        n=theories["outcomes"],
+        shown=say("; ").join(shown),
+    )
 
 
-def _spelled(years: list[int]) -> str:
+def _years(horizon: int, say: Say) -> str:
+    return say("1 year") if horizon == 1 else say("{n} years", n=horizon)
+
+
+def _spelled(years: list[int], say: Say) -> str:
     if len(years) > 2 and years == list(range(years[0], years[-1] + 1)):
-        return f"{len(years)} years, {years[0]} to {years[-1]},"
-    return ", ".join(str(year) for year in years)
+        return say("{n} years, {first} to {last},", n=len(years), first=years[0], last=years[-1])
+    return say(", ").join(str(year) for year in years)

@@ -229,9 +229,9 @@ class Joining:
 
 
 def resident_factors(
-    start: Joining, n_draws: int, own_share: Array, levers: Mapping[str, Array]
-) -> tuple[Array, Array]:
-    """What levers make of a residents' scheme's income and outlay, as factors on those of the law, ``(year, draw)``.
+    start: Joining, n_draws: int, own_share: Array, levers: Mapping[str, Array], worth: Array | float = 1.0
+) -> tuple[Array, Array, Array]:
+    """What levers make of a residents' scheme's income, outlay and members: factors on the law's, ``(year, draw)``.
 
     Wages, benefits and premium grow alike under the law, so that take-up rests there.
 
@@ -244,16 +244,20 @@ def resident_factors(
     levers
         ``own_premium_growth_adjustment``, ``subsidy_growth_adjustment``, ``enrolment_drive``, ``claim_at_counter``,
         each ``(year,)``.
+    worth
+        What a person expects of joining against the law, from rules on joining late and on staying, ``(year,)``.
     """
     resting = calibrated(start.takeup.first(n_draws), start.state, start.share)
     own = np.cumprod(1.0 + levers["own_premium_growth_adjustment"])
     subsidy = np.cumprod(1.0 + levers["subsidy_growth_adjustment"])
     drive, counter = levers["enrolment_drive"], levers["claim_at_counter"]
+    benefits = start.state.benefit * np.broadcast_to(worth, own.shape)
     states = [
-        replace(start.state, own=start.state.own * own[t], drive=drive[t], counter=counter[t]) for t in range(len(own))
+        replace(start.state, benefit=benefit, own=start.state.own * own[t], drive=drive[t], counter=counter[t])
+        for t, benefit in enumerate(benefits)
     ]
     found = course(resting, states, start.share)
     law = cost_ratio(wanted_by_third(resting, start.state))
     heads = found.share / start.share
     funding = (own_share * own + (1.0 - own_share) * subsidy)[:, None]
-    return heads * funding, heads * found.cost_ratio / law
+    return heads * funding, heads * found.cost_ratio / law, heads

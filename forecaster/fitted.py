@@ -129,6 +129,7 @@ class Fit:
         options: SpendingOptions | None = None,
         seed: int | None = None,
         theory: str | None = None,
+        weighed: Weighting | None = None,
     ) -> Basis:
         """Basis simulated from the posterior: same fit, same horizon or a longer one, same draws.
 
@@ -142,8 +143,10 @@ class Fit:
             Readings of ageing other than the fit's own; see :class:`forecaster.need.SpendingOptions`.
         seed
             Of the simulated futures; the fit's own when left out.
+        weighed
+            Weights of theories other than today's, such as those that a kept run was made with.
         """
-        posterior, weighed = self.posterior, self.weighting(theory)
+        posterior, weighed = self.posterior, weighed or self.weighting(theory)
         if weighed is not None:
             posterior = averaged(posterior, self.theories, weighed.weights)
         if draws is not None:
@@ -292,8 +295,9 @@ def load_fit(pool: Pool | str, root: Path | None = None) -> Fit:
         content = (folder / "posterior.nc").read_bytes()
         history = pd.read_csv(folder / "history.csv", keep_default_na=False, na_values=[""])
     except (OSError, json.JSONDecodeError) as error:
-        reason = f"no whole fit of {pool.name} in {folder.name}: {type(error).__name__}; make one with: {again}"
-        raise ForecasterError(reason) from None
+        gone = "" if isinstance(error, FileNotFoundError) else f" ({type(error).__name__})"
+        reason = f"no whole fit of {pool.name} in {folder}{gone}; make one with: {again}"
+        raise ForecasterError(f"{reason} (or name the folder of another one, as of a quick fit: --fits fits)") from None
     if hashlib.sha256(content).hexdigest() != manifest["posterior_sha256"]:
         raise ForecasterError(f"the posterior of {pool.name} does not match its manifest; fit again: {again}")
     if not manifest["accepted"]:

@@ -15,10 +15,20 @@ the same spending and moves the outgo in proportion to what the fund's layers th
 
 so that without such a reform the projection is exactly what it was. People are not taken to use more care when it is
 paid better.
+
+Levers of the fund reach two of the layers' ceilings: what an employee's account holds follows what is paid into it,
+
+.. math::
+    M' = M\,\Bigl(1 - \omega + \omega\,\frac{f' + e' a'}{f + e a}\Bigr)
+
+with *f* the employees' and *e* the employers' rate, *a* the part of it that goes to accounts, and :math:`\omega` the
+share of contributors among members (pensioners' credits are fixed sums); the ceiling of serious-illness insurance rises
+for those who stay (:mod:`forecaster.continuity`), under the law too.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,9 +40,11 @@ from pydantic import InstanceOf
 
 from forecaster.basis import Basis
 from forecaster.benefits import OUT_OF_POCKET, evaluate, fitted_severity
+from forecaster.continuity import BONUS, claim_facts, mean_bonus, serious_illness
+from forecaster.cover import Cover
 from forecaster.errors import ForecasterError
 from forecaster.household import household_measures, read_households, shipped_laws
-from forecaster.layers import FundLink, Stack, load_stack, stack_names
+from forecaster.layers import FundLink, Layer, Stack, amount_growth, load_stack, stack_names
 from forecaster.members import MemberPeople, employee_heads, law_ages
 from forecaster.policy import Change, Policy, Reform
 from forecaster.pools import pool_names
@@ -95,11 +107,71 @@ def pool_stack(pool: str) -> Stack | None:
     return next((stack for stack in stacks if stack.file.fund and stack.file.fund.pool == pool), None)
 
 
-def stack_changes(policy: Policy) -> tuple[Change, ...]:
-    """Changes of a reform that are about the stack's terms."""
+# Levers of a fund that reach its layers' terms.
+ACCOUNT = ("employee_contribution_rate", "employer_contribution_rate", "account_share_of_employer")
+
+
+def moving_terms(basis: Basis, policy: Policy) -> tuple[Change, ...]:
+    """Changes of a reform that move terms of the stack; levers of the fund among them where it knows its members."""
     if not isinstance(policy.scheme, LawWithStack):
         return ()
-    return tuple(change for change in policy.change.changes if change.name in policy.scheme.stack.law.parameters)
+    kinds = {layer.kind for layer in policy.scheme.stack.layers} if basis.members is not None else set()
+    reaching = (*(ACCOUNT if "account" in kinds else ()), *(BONUS if "serious_illness" in kinds else ()))
+    own = policy.scheme.stack.law.parameters
+    return tuple(change for change in policy.change.changes if change.name in own or change.name in reaching)
+
+
+def _before_fund_is_done(policy: Policy, name: str) -> bool:
+    """Whether a term is one of the stack as a whole, or of a layer that pays no later than the fund's last one."""
+    stack: Stack = policy.scheme.stack  # type: ignore[attr-defined]  # asked of a law with one
+    of_account = next((layer.id for layer in stack.layers if layer.kind == "account"), "")
+    layer = of_account if name in ACCOUNT else name.partition(".")[0]
+    names = [item.id for item in stack.layers]
+    last = max(names.index(paying) for paying in _link(stack).pays)
+    return layer not in names[last + 1 :]
+
+
+def in_terms(policy: Policy, stack: Stack, years: Array, members: MemberPeople) -> Policy:
+    """The policy with what its levers on the fund make of the layers' ceilings, year by year."""
+    moved = {}
+    for name in ACCOUNT if any(layer.kind == "account" for layer in stack.layers) else ():
+        if policy.has(name):
+            policy.dated(name)  # what a projection reads is told, also where the law alone stands
+    account = next((layer for layer in stack.layers if layer.kind == "account" and _has_ceiling(layer)), None)
+    law = policy.reform(Reform())
+    if account is not None and any(change.name in ACCOUNT for change in policy.change.changes):
+        paying = members.workers / (members.workers + members.retired)
+        more = paying * (_credited(policy, years) / _credited(law, years) - 1.0)
+        moved[account.id] = _ceiling(policy, account, years) * (1.0 + more)
+    serious = serious_illness(stack)
+    if serious is not None and policy.has(BONUS[0]):
+        ceiling = _ceiling(policy, serious, years)
+        moved[serious.id] = ceiling + mean_bonus(policy, years, ceiling, claim_facts(stack)[0])
+    if not moved:
+        return policy
+    kept = [c for c in policy.change.changes if c.name not in {f"{layer}.ceiling" for layer in moved}]
+    for layer, ceiling in moved.items():
+        name = f"{layer}.ceiling"
+        low, high = policy.scheme.parameters[name].bounds  # type: ignore[misc]  # loading requires bounds of numbers
+        for year, value in zip(years, np.clip(ceiling, low, high), strict=True):
+            kept.append(Change(name, dt.date(int(year), 1, 1), float(value)))
+    return Policy(policy.scheme, Reform(tuple(kept)), policy.reads)
+
+
+def _has_ceiling(layer: Layer) -> bool:
+    return "ceiling" in layer.parameters
+
+
+def _ceiling(policy: Policy, layer: Layer, years: Array) -> Array:
+    """A layer's ceiling in plain money, grown as the stack says, ``(year,)``."""
+    name = f"{layer.id}.ceiling"
+    return policy.path(name, years) * amount_growth(policy, policy.dated(name), years)
+
+
+def _credited(policy: Policy, years: Array) -> Array:
+    """What is paid into a contributor's account, share of the base, ``(year,)``."""
+    own, employer, share = (policy.path(name, years) for name in ACCOUNT)
+    return own + employer * share
 
 
 @dataclass(frozen=True)
@@ -142,6 +214,7 @@ def _solved(basis: Basis, law: Policy, stack: Stack) -> _AtLaw:
     members = by_age.sum(axis=1)
     people = np.stack(bands, axis=1) / members[:, None]
     wanted = basis.outlay * UNITS[law.scheme.unit] / 1e6 / members[:, None]
+    law = in_terms(law, stack, basis.years, basis.members)
     cost = _met(stack, law, basis.years, severity, people, wanted)
     paid = evaluate(stack, law, basis.years, severity, cost_scale=cost).per_head(people)
     return _AtLaw(severity, people, members, cost, paid)
@@ -199,12 +272,14 @@ def _link(stack: Stack) -> FundLink:
 
 def _under_policy(basis: Basis, policy: Policy, stack: Stack) -> Array:
     """Mean payment a member under the policy at the law's spending, ``(payer, year, draw)``."""
-    at_law, changes = _at_law(basis, policy, stack), stack_changes(policy)
+    at_law, changes = _at_law(basis, policy, stack), moving_terms(basis, policy)
     if not changes:
         return at_law.paid
 
     def made() -> Array:
-        found = evaluate(stack, policy, basis.years, at_law.severity, cost_scale=at_law.cost).per_head(at_law.people)
+        assert basis.members is not None  # those of the law were told
+        terms = in_terms(policy, stack, basis.years, basis.members)
+        found = evaluate(stack, terms, basis.years, at_law.severity, cost_scale=at_law.cost).per_head(at_law.people)
         # Before the first change nothing differs, not by rounding either.
         before = basis.years < min(change.start.year for change in changes)
         return np.where(before[:, None], at_law.paid, found)
@@ -215,7 +290,8 @@ def _under_policy(basis: Basis, policy: Policy, stack: Stack) -> Array:
 
 def outgo_factor(basis: Basis, policy: Policy) -> Array | None:
     """What a reform of the fund's layers makes of its outgo, ``(year, draw)``; None when it touches no layer."""
-    if not stack_changes(policy):
+    changes = moving_terms(basis, policy)
+    if not any(_before_fund_is_done(policy, change.name) for change in changes):
         return None
     stack = policy.scheme.stack  # type: ignore[attr-defined]  # changes of a stack come from a law with one
     at_law = _at_law(basis, policy, stack)
@@ -223,8 +299,8 @@ def outgo_factor(basis: Basis, policy: Policy) -> Array | None:
 
 
 def idle_terms(basis: Basis, policy: Policy, names: Sequence[str]) -> tuple[str, ...]:
-    """Which of the stack's terms a reform changes without moving any payer's money in any year and draw."""
-    own = {change.name for change in stack_changes(policy)}
+    """Which terms, or levers on them, a reform changes without moving any payer's money in any year and draw."""
+    own = {change.name for change in moving_terms(basis, policy)}
     found = []
     for name in (name for name in names if name in own):
         stack = policy.scheme.stack  # type: ignore[attr-defined]
@@ -291,13 +367,31 @@ def care_paid(basis: Basis, policy: Policy, outgo: Array, shifted: Array | float
     return CarePaid(payers, of_fund, basis.years, amounts, at_law.cost, at_law.members)
 
 
+@dataclass(frozen=True)
+class CoverOfYear:
+    """What a fund's levers make of its members' cover in a year: ``cover`` in every draw, ``lost`` ``(draw,)``."""
+
+    cover: Cover
+    lost: Array
+
+
 def household_bands(
-    basis: Basis, policy: Policy, years: Sequence[int], places: Sequence[str] = ("all",)
+    basis: Basis,
+    policy: Policy,
+    years: Sequence[int],
+    places: Sequence[str] = ("all",),
+    covers: Mapping[int, CoverOfYear] | None = None,
 ) -> Mapping[tuple[int, str, str], Array]:
     """Households in need after all payers, by draw: (year, place, measure) to shares of households, ``(draw,)``.
 
     The nation's households are simulated at a few cost scales of the stack's insured; those of other stacks follow
-    their own assumed growth. Incomes follow the stack's assumption in every draw. Only the stack's own terms move them.
+    their own assumed growth. Incomes follow the stack's assumption in every draw.
+
+    Parameters
+    ----------
+    covers
+        By year what the fund's levers make of cover beside the layers' terms; nothing by default, see
+        :func:`forecaster.mainland.households_in_need`.
 
     Raises
     ------
@@ -309,20 +403,34 @@ def household_bands(
     if stack.id not in file.stacks:
         raise ForecasterError(f"households/{file.id}.toml does not know the stack {stack.id}")
     at_law = _at_law(basis, policy, stack)
-    laws = shipped_laws(file, {stack.id: (stack, policy)})
+    assert basis.members is not None  # those of the law were told
+    laws = shipped_laws(file, {stack.id: (stack, in_terms(policy, stack, basis.years, basis.members))})
     found: dict[tuple[int, str, str], Array] = {}
     for year in years:
         log_cost = np.log(at_law.cost[int(year - basis.years[0])])
         knots = np.unique(np.quantile(log_cost, np.linspace(0.0, 1.0, _KNOTS)))
-        tables = [
-            household_measures(file, laws, int(year), HOUSEHOLDS, cost={stack.id: float(np.exp(knot))}).measures
-            for knot in knots
-        ]
-        last = tables[0]["stage"].iloc[-1]
+        of_year = (covers or {}).get(int(year), CoverOfYear(Cover(), np.zeros(1)))
+        most = float(of_year.lost.max())
+        # What is lost moves the shares of households straight, so that without and with the most of it are enough.
+        tables = {
+            lost: [
+                household_measures(
+                    file, laws, int(year), HOUSEHOLDS, cost={stack.id: float(np.exp(knot))},
+                    cover={stack.id: replace(of_year.cover, lost=lost)},
+                ).measures
+                for knot in knots
+            ]
+            for lost in sorted({0.0, most})
+        }  # fmt: skip
+        last = tables[0.0][0]["stage"].iloc[-1]
         for place in places:
             for measure in HOUSEHOLD_MEASURES:
-                values = [_value(table, place, last, measure) for table in tables]
-                found[int(year), place, measure] = np.interp(log_cost, knots, values)
+                at = {
+                    lost: np.interp(log_cost, knots, [_value(table, place, last, measure) for table in of_lost])
+                    for lost, of_lost in tables.items()
+                }
+                part = of_year.lost / most if most > 0.0 else 0.0
+                found[int(year), place, measure] = at[0.0] + part * (at[most] - at[0.0])
     return found
 
 

@@ -33,6 +33,7 @@ from scipy.optimize import brentq, least_squares
 from scipy.special import ndtr
 
 from forecaster.benefits import cost_path, fitted_severity, settle
+from forecaster.cover import AS_IT_IS, LOST, Cover, relieved
 from forecaster.errors import Fault, FaultyInput, ForecasterError
 from forecaster.layers import Stack, income_path, load_stack, stack_terms
 from forecaster.policy import Policy
@@ -210,6 +211,8 @@ class Households:
         Of each member: uniform number of the claim, and of cover by each kind of layer ``(kind, member)``.
     seen
         Of each household: noise with which registers see its income.
+    chance
+        Of each member: uniform numbers of losing cover and of joining the employees' scheme, ``(2, member)``.
     """
 
     urban: Array
@@ -221,6 +224,7 @@ class Households:
     rank: Array
     draw: Array
     seen: Array
+    chance: Array
 
 
 def make_households(file: HouseholdFile, stacks: Mapping[str, Stack], n: int, seed: int = 0) -> Households:
@@ -262,7 +266,8 @@ def make_households(file: HouseholdFile, stacks: Mapping[str, Stack], n: int, se
     in_town = np.minimum(share_of_employees / file.places["urban"].share, 1.0)
     employee = urban[home] & (rng.random(len(home)) < in_town[band])
     draw = rng.random((len(STAGES), len(home)))
-    return Households(urban, size, income, home, band, employee, rng.random(len(home)), draw, rng.standard_normal(n))
+    rank, seen = rng.random(len(home)), rng.standard_normal(n)
+    return Households(urban, size, income, home, band, employee, rank, draw, seen, rng.random((2, len(home))))
 
 
 def _first_age(label: str) -> int:
@@ -307,6 +312,7 @@ def household_measures(
     seed: int = 0,
     orders: Mapping[str, Sequence[str]] | None = None,
     cost: Mapping[str, float] | None = None,
+    cover: Mapping[str, Cover] | None = None,
 ) -> HouseholdResult:
     """Measures of the whole nation's households before and after each payer.
 
@@ -322,6 +328,8 @@ def household_measures(
         For a stack, its layers in another order of payment.
     cost
         For a stack, spending at unchanged ages against its severity's year; its own assumed growth by default.
+    cover
+        For a stack, what levers of its fund make of the cover of its insured; nothing by default.
 
     Raises
     ------
@@ -339,7 +347,7 @@ def household_measures(
     consumption = _consumption(file, homes, consumption_mean)
     poor = _registered(file, laws, homes, income, year)
     stages = _stages(laws, orders or {})
-    left = _left(file, laws, homes, income, poor, year, stages, orders or {}, cost or {})
+    left = _left(file, laws, homes, income, poor, year, stages, orders or {}, cost or {}, cover or {})
 
     n_homes = len(homes.size)
     own = np.array([np.bincount(homes.home, weights=row, minlength=n_homes) for row in left])
@@ -440,9 +448,49 @@ def _left(
     stages: list[str],
     orders: Mapping[str, Sequence[str]],
     costs: Mapping[str, float],
+    covers: Mapping[str, Cover],
 ) -> Array:
     """What each member still has to pay after each stage, ``(stage + 1, member)``."""
     left = np.empty((len(STAGES) + 1, len(homes.home)))
+    claims = _claims(file, laws, homes, income, year, costs)
+    employees = homes.employee | _joining(laws, homes, covers)
+    is_poor = poor[homes.home]
+    for stack, law in laws.values():
+        order, cover = orders.get(stack.id), covers.get(stack.id, AS_IT_IS)
+        kinds = [layer.kind for layer in stack.ordered(order)]
+        of_stack = employees == _is_employees(stack)
+        parts = []
+        for group, in_group in ((stack.groups[0], is_poor), (stack.groups[-1], ~is_poor)):
+            terms = stack_terms(stack, law, np.array([year]), group, order=order)
+            members = np.flatnonzero(of_stack & in_group)
+            draws = homes.draw[[STAGES.index(kind) for kind in kinds]][:, members]
+            covered = draws < terms.coverage[:, :1]
+            if cover.lost > 0.0 and group != stack.groups[0]:
+                gone = homes.chance[0, members] < cover.lost / max(1.0 - is_poor[of_stack].mean(), 1e-9)
+                covered &= ~(np.isin(kinds, LOST)[:, None] & gone)
+            parts.append((terms, members, covered))
+        for terms, members, covered in relieved(parts, kinds, cover, claims, homes.band >= _first_old(stack)):
+            # Relief of small bills stands as one more layer, before the basic one and of its kind.
+            own = kinds if len(terms.base) == len(kinds) else ["basic", *kinds]
+            paid = settle(terms, claims[members], covered=covered)
+            by_stage = np.zeros((len(stages) + 1, len(members)))
+            by_stage[0] = claims[members]
+            for i, kind in enumerate(own):
+                by_stage[stages.index(kind) + 1] -= paid[i]
+            left[:, members] = np.cumsum(by_stage, axis=0)
+    return np.maximum(left, 0.0)
+
+
+def _claims(
+    file: HouseholdFile,
+    laws: Mapping[str, tuple[Stack, Policy]],
+    homes: Households,
+    income: Array,
+    year: int,
+    costs: Mapping[str, float],
+) -> Array:
+    """Each member's spending of the year, by the severity of the scheme that it comes from, ``(member,)``."""
+    claims = np.empty(len(homes.home))
     of_income = (income ** file.figure("spending_elasticity"))[homes.home]
     for stack, law in laws.values():
         members = np.flatnonzero(homes.employee == _is_employees(stack))
@@ -450,20 +498,22 @@ def _left(
         cost = costs.get(stack.id)
         cost = cost_path(stack, law, np.array([year]), severity.year)[0, 0] if cost is None else cost
         factor = of_income[members] / of_income[members].mean()
-        claims = severity.quantile(homes.rank[members], homes.band[members]) * factor * cost
-        is_poor = poor[homes.home[members]]
-        for group, chosen in ((stack.groups[0], is_poor), (stack.groups[-1], ~is_poor)):
-            order = orders.get(stack.id)
-            terms = stack_terms(stack, law, np.array([year]), group, order=order)
-            kinds = [layer.kind for layer in stack.ordered(order)]
-            draws = homes.draw[[STAGES.index(kind) for kind in kinds]]
-            paid = settle(terms, claims[chosen], covered=draws[:, members[chosen]] < terms.coverage[:, :1])
-            by_stage = np.zeros((len(stages) + 1, chosen.sum()))
-            by_stage[0] = claims[chosen]
-            for i, kind in enumerate(kinds):
-                by_stage[stages.index(kind) + 1] -= paid[i]
-            left[:, members[chosen]] = np.cumsum(by_stage, axis=0)
-    return np.maximum(left, 0.0)
+        claims[members] = severity.quantile(homes.rank[members], homes.band[members]) * factor * cost
+    return claims
+
+
+def _joining(laws: Mapping[str, tuple[Stack, Policy]], homes: Households, covers: Mapping[str, Cover]) -> Array:
+    """Members who join the employees' scheme with someone of their household, ``(member,)``."""
+    wanted = sum(covers.get(stack.id, AS_IT_IS).joining for stack, _ in laws.values() if _is_employees(stack))
+    able = np.bincount(homes.home, weights=homes.employee, minlength=len(homes.size))[homes.home] > 0.0
+    able &= ~homes.employee
+    joins: Array = able & (homes.chance[1] * max(able.sum(), 1) < wanted * homes.employee.sum())
+    return joins
+
+
+def _first_old(stack: Stack) -> int:
+    """First age band of people of 60 and over."""
+    return next(i for i, label in enumerate(fitted_severity(stack).best.bands) if _first_age(label) >= 60)
 
 
 def _left_behind(

@@ -5,28 +5,43 @@ still make up years) and members weighted by the cost of their age *N* (of pensi
 :mod:`forecaster.members`, primes for the policy:
 
 .. math::
-    \frac{B'}{B} &= \frac{W'}{W}\,\frac{e'(1-a')}{e(1-a)} + \frac{p' \kappa R' / r' + f (L' - L)}{W} \\
+    \frac{B'}{B} &= \frac{W'}{W}\,\frac{e'(1-a')}{e(1-a)}\,\frac{E[f' \le w \le g']}{E[f \le w \le g]}
+        + \frac{p' \kappa R' / r' + f' L' - f L}{W} \\
     \frac{C'}{C} &= \left(\frac{N' + s N'^R}{N + s N^R} + \frac{d' k W' n}{N + s N^R}\right)
         \left(1 + o\,\Bigl(\frac{\omega'}{\omega} - 1\Bigr)\right)
 
 *e* the employers' rate, *a* the part of it that goes to personal accounts, *p* the pensioners' rate on pensions of
-:math:`\kappa` mean bases, *r* the pool's rate, *f* the base floor, *s* by how much more the pool pays of a pensioner's
-bill, *d* family members per contributor at the cost *k* of one (*n*), *o* the part of outlay that goes to outpatient
-care, :math:`\omega` its reimbursement. Levers on a residents' scheme go through take-up (:mod:`forecaster.enrolment`)
-and capacity (:mod:`forecaster.supply`).
+:math:`\kappa` mean bases, *r* the pool's rate, :math:`E[f \le w \le g]` the mean of lognormal wages *w* held between
+base floor *f* and ceiling *g*, *s* by how much more the pool pays of a pensioner's bill, *d* family members per
+contributor at the cost *k* of one (*n*), *o* the part of outlay that goes to outpatient care, :math:`\omega` its
+reimbursement. Levers on a residents' scheme go through take-up (:mod:`forecaster.enrolment`),
+months of waiting (:mod:`forecaster.continuity`) and capacity (:mod:`forecaster.supply`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr
 
+from forecaster import continuity
 from forecaster.basis import Basis
+from forecaster.continuity import covered_months, worth_of_joining
+from forecaster.cover import Cover
 from forecaster.enrolment import resident_factors
-from forecaster.fund_stack import CarePaid, care_paid, outgo_factor
-from forecaster.members import AGES, RETIREMENT_AGES, MemberPeople, cost_by_age, employee_heads, law_ages
+from forecaster.fund_stack import CarePaid, CoverOfYear, LawWithStack, care_paid, household_bands, outgo_factor
+from forecaster.members import (
+    AGES,
+    FIRST_WORKING_AGE,
+    RETIREMENT_AGES,
+    MemberPeople,
+    cost_by_age,
+    employee_heads,
+    law_ages,
+    retired_shares,
+)
 from forecaster.policy import Policy, Reform
 from forecaster.supply import supply_factor
 
@@ -36,7 +51,9 @@ Array = np.ndarray
 CAREER_MEAN, CAREER_SD = 27.0, 8.0
 # Age of mothers, normal within these ages: assumed, and asked for only by the children of more or fewer births.
 CHILDBEARING_MEAN, CHILDBEARING_SD, CHILDBEARING_AGES = 29.0, 5.0, (15, 50)
-BIRTHS = "births_factor"
+BIRTHS, MOVERS = "births_factor", "movers_to_towns"
+# Ages at which people move to towns, evenly: assumed.
+MOVING_AGES = (20, 40)
 EMPLOYEE_LEVERS = (
     *RETIREMENT_AGES,
     "minimum_contribution_years",
@@ -50,11 +67,14 @@ EMPLOYEE_LEVERS = (
     "dependants_per_contributor",
     "dependant_cost",
     "base_floor",
+    "base_ceiling",
+    "wage_spread",
+    MOVERS,
     BIRTHS,
 )
 # Those by which the fund pays more of the same bills.
-_SHIFTING = ("outpatient_reimbursement", "outpatient_outlay_share", "retiree_benefit_extra")
-
+_OUTPATIENT = ("outpatient_reimbursement", "outpatient_outlay_share")
+_SHIFTING = (*_OUTPATIENT, "retiree_benefit_extra")
 
 TAKE_UP_LEVERS = (
     "own_premium_growth_adjustment",
@@ -63,7 +83,7 @@ TAKE_UP_LEVERS = (
     "claim_at_counter",
 )
 ELASTICITIES = ("capacity_use_elasticity", "capacity_cost_elasticity", "capacity_elasticity_spread")
-RESIDENT_LEVERS = (*TAKE_UP_LEVERS, "rural_capacity_growth", *ELASTICITIES, BIRTHS)
+RESIDENT_LEVERS = (*TAKE_UP_LEVERS, *continuity.LEVERS, "rural_capacity_growth", *ELASTICITIES, BIRTHS)
 
 
 def under_policy(basis: Basis, policy: Policy) -> Basis:
@@ -81,11 +101,64 @@ def care_payers(basis: Basis, policy: Policy, outgo: Array) -> CarePaid | None:
         The fund's in the projection, ``(year, draw)``.
     """
     people, shifted = basis.members, np.zeros((1, 1))
-    if people is not None and people.kind == "employees" and any(policy.has(name) for name in _SHIFTING):
-        others = tuple(c for c in policy.change.changes if c.name not in _SHIFTING)
-        whole, of_care = (employee_factors(people, p, basis.years)[1] for p in (policy, policy.reform(Reform(others))))
-        shifted = 1.0 - (of_care / whole)[:, None]
+    if people is not None and people.kind == "employees":
+        small, old = _better_paid(people, policy, basis.years)
+        shifted = 1.0 - 1.0 / (small * old)[:, None]
+    elif people is not None and _touched(policy, (*TAKE_UP_LEVERS, *continuity.LEVERS)):
+        # Members who wait pay for their care themselves.
+        shifted = 1.0 - 1.0 / _taken_up(people, policy, basis).covered
     return care_paid(basis, policy, outgo, shifted)
+
+
+def households_in_need(
+    basis: Basis, policy: Policy, years: Sequence[int], places: Sequence[str] = ("all",)
+) -> Mapping[tuple[int, str, str], Array]:
+    """Households in need after all payers, by draw: (year, place, measure) to shares of households, ``(draw,)``.
+
+    The stack's terms move them, and of the fund's levers those that change cover: take-up and months of waiting,
+    outpatient care and pensioners' bills, accounts, family members who join. Who joins a residents' scheme that had not
+    is not among the simulated; premiums are no payment for care.
+
+    Raises
+    ------
+    ForecasterError
+        When the stack of the law is none of the households' file.
+    """
+    covers = {int(year): _cover(basis, policy, int(year - basis.years[0])) for year in years}
+    return household_bands(basis, policy, years, places, covers)
+
+
+def _cover(basis: Basis, policy: Policy, at: int) -> CoverOfYear:
+    """What the fund's levers make of its members' cover in the ``at``-th year."""
+    people, none = basis.members, np.zeros(1)
+    if people is None:
+        return CoverOfYear(Cover(), none)
+    if people.kind != "employees":
+        found = _taken_up(people, policy, basis)
+        # Under the law too there are members who wait.
+        under_law = covered_months(policy.reform(Reform()), basis.years, np.ones_like(found.covered))
+        return CoverOfYear(Cover(), np.maximum(0.0, 1.0 - (found.costing * found.covered * under_law)[at]))
+    small, _ = _better_paid(people, policy, basis.years)
+    paying = people.workers / (people.workers + people.retired)
+    joining = float(policy.path("dependants_per_contributor", basis.years)[at]) * paying
+    extra, law = (p.path("retiree_benefit_extra", basis.years)[at] for p in (policy, policy.reform(Reform())))
+    more_for_old = float((1.0 + extra) / (1.0 + law) - 1.0)
+    return CoverOfYear(Cover(small=float(small[at]) - 1.0, old=more_for_old, joining=joining), none)
+
+
+def _better_paid(people: MemberPeople, policy: Policy, years: Array) -> tuple[Array, Array]:
+    """By what factor the fund pays more of the same bills: outpatient care, and pensioners' bills; each ``(year,)``."""
+    if not any(policy.has(name) for name in _SHIFTING) or not _touched(policy, _SHIFTING):
+        return np.ones(len(years)), np.ones(len(years))
+    costs = []
+    for left_out in ((), _OUTPATIENT, _SHIFTING):
+        kept = tuple(c for c in policy.change.changes if c.name not in left_out)
+        costs.append(employee_factors(people, policy.reform(Reform(kept)), years)[1])
+    return costs[0] / costs[1], costs[1] / costs[2]
+
+
+def _touched(policy: Policy, names: Sequence[str]) -> bool:
+    return any(change.name in names for change in policy.change.changes)
 
 
 def _members_moved(basis: Basis, policy: Policy) -> Basis:
@@ -112,11 +185,39 @@ def _members_moved(basis: Basis, policy: Policy) -> Basis:
     return moved
 
 
+@dataclass(frozen=True)
+class _TakenUp:
+    """What levers on take-up make of a residents' scheme, factors on those of the law, each ``(year, draw)``."""
+
+    paying: Array
+    costing: Array
+    covered: Array
+
+
+def _taken_up(people: MemberPeople, policy: Policy, basis: Basis) -> _TakenUp:
+    """Income, cost of those who are members, and part of their year that is covered."""
+    names = (*TAKE_UP_LEVERS, *continuity.LEVERS)
+    touched = tuple(c for c in policy.change.changes if c.name in names)
+
+    def made() -> _TakenUp:
+        assert people.joining is not None  # residents have one
+        years, start, law = basis.years, people.joining, policy.reform(Reform())
+        own_share = policy.path(f"premium_share.{basis.categories[0]}.insured", years)
+        levers = {name: policy.path(name, years) for name in TAKE_UP_LEVERS}
+        stack = policy.scheme.stack if isinstance(policy.scheme, LawWithStack) else None
+        benefit = float(np.mean(start.state.benefit))
+        now, before = (worth_of_joining(p, years, start.share, benefit, stack) for p in (policy, law))
+        paying, costing, heads = resident_factors(start, basis.n_draws, own_share, levers, now / before)
+        covered = covered_months(policy, years, heads) / covered_months(law, years, np.ones_like(heads))
+        return _TakenUp(paying, costing, covered)
+
+    found: _TakenUp = basis.kept_last("take-up under a policy", (policy.scheme.content_hash, touched), made)
+    return found
+
+
 def _resident_factors(people: MemberPeople, policy: Policy, basis: Basis) -> tuple[Array, Array]:
-    assert people.joining is not None  # residents have one
-    own_share = policy.path(f"premium_share.{basis.categories[0]}.insured", basis.years)
-    levers = {name: policy.path(name, basis.years) for name in TAKE_UP_LEVERS}
-    paying, costing = resident_factors(people.joining, basis.n_draws, own_share, levers)
+    found = _taken_up(people, policy, basis)
+    paying, costing = found.paying, found.costing * found.covered
     use, cost, spread = (float(policy.path(name, basis.years)[-1]) for name in ELASTICITIES)
     growth = policy.path("rural_capacity_growth", basis.years)
     costing = costing * supply_factor(growth, use, cost, spread, basis.n_draws)
@@ -145,6 +246,10 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
     if policy.has(BIRTHS):
         born = np.vstack([np.ones(len(AGES)), cohort_factors(policy.path(BIRTHS, years))])
         people = replace(people, persons=people.persons * born[:, None, :])
+    if policy.has(MOVERS):
+        more = moved_in(people, policy.path(MOVERS, years), law_ages(law, span))
+        if more.any():
+            people = replace(people, persons=people.persons + more)
     now = employee_heads(people, law_ages(policy, span))
     late = [
         late_payers(heads.entering[1:], p.path("minimum_contribution_years", years))
@@ -161,8 +266,9 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
     rate = path("general_premium_rate")
     by_retired = path("retiree_contribution_rate") * path("pension_to_base") * now.retired[1:]
     added = np.divide(by_retired, rate, out=np.zeros_like(rate), where=rate > 0.0)
-    paying = workers / law_workers * pooled(policy) / pooled(law)
-    paying = paying + (added + path("base_floor") * (late[0] - late[1])) / law_workers
+    paying = workers / law_workers * pooled(policy) / pooled(law) * _held_wages(policy, law, years)
+    at_floor = path("base_floor") * late[0] - law.path("base_floor", years) * late[1]
+    paying = paying + (added + at_floor) / law_workers
     extra, law_extra = path("retiree_benefit_extra"), law.path("retiree_benefit_extra", years)
     whole = before.need[1:] + law_extra * before.need_retired[1:]
     one = (before.need[1:] - before.need_retired[1:]) / law_workers
@@ -192,6 +298,49 @@ def cohort_factors(births: Array) -> Array:
         # Written so that no change gives exactly 1.
         born[at] = factor * (1.0 + weight @ (born[at - AGES] - 1.0))
     return np.stack([born[len(AGES) + t - AGES] for t in range(len(births))])
+
+
+def moved_in(people: MemberPeople, share: Array, ages: Array) -> Array:
+    """People of the country who stand for movers to towns who join, million by sex and age, ``(year + 1, 2, 101)``.
+
+    A mover is a contributor like others of the age; they grow old, die and retire as all do, both sexes alike.
+
+    Parameters
+    ----------
+    share
+        Movers a year, share of the contributors of the first year, ``(year,)``.
+    ages
+        Retirement ages by year end, as :func:`forecaster.members.employee_heads` takes them.
+    """
+    first, last = MOVING_AGES
+    arriving = np.isin(AGES, np.arange(first, last)) / (2.0 * (last - first))
+    # As many people of the country as contributors stand for: of them a part contributes, of movers all do.
+    working = (people.persons[0] * (1.0 - retired_shares(ages[:1])[0]))[:, AGES >= FIRST_WORKING_AGE].sum()
+    found = np.zeros_like(people.persons)
+    for t in range(1, len(found)):
+        before, now = people.persons[t - 1][:, :-1], people.persons[t][:, 1:]
+        staying = np.minimum(np.divide(now, before, out=np.ones_like(now), where=before > 0.0), 1.0)
+        found[t, :, 1:] = found[t - 1, :, :-1] * staying
+        found[t] += share[t - 1] * working * arriving
+    return found
+
+
+def _held_wages(policy: Policy, law: Policy, years: Array) -> Array:
+    """Mean of wages held between floor and ceiling under a policy against the law, ``(year,)``."""
+    means = []
+    for p in (policy, law):
+        spread = p.path("wage_spread", years)
+        low, high = (_limited_wage(p.path(name, years), spread) for name in ("base_floor", "base_ceiling"))
+        means.append(p.path("base_floor", years) + high - low)
+    ratio: Array = means[0] / means[1]
+    return ratio
+
+
+def _limited_wage(limit: Array, spread: Array) -> Array:
+    """Mean of the lesser of a lognormal wage of mean 1 and a limit."""
+    at = (np.log(np.maximum(limit, 1e-12)) + 0.5 * spread**2) / spread
+    mean: Array = ndtr(at - spread) + limit * (1.0 - ndtr(at))
+    return mean
 
 
 def late_payers(entering: Array, minimum: Array) -> Array:

@@ -16,10 +16,13 @@ from typing import Any
 import forecaster
 from forecaster.basis import Basis
 from forecaster.certificate import Record
+from forecaster.fund_stack import LawWithStack
 from forecaster.hashing import digest
 from forecaster.observations import list_places, observation_hash
 from forecaster.policy import Policy
 from forecaster.resources import data_dir
+from forecaster.schemes import Scheme
+from forecaster.severity import read_severity
 
 LIBRARIES = ("numba", "numpy", "pandas", "pyarrow", "scipy")
 
@@ -47,6 +50,11 @@ def data_hashes(place: str) -> dict[str, str | None]:
         "observed": observation_hash(folder) if folder in list_places() else None,
         "demography": file_hash((path for path in root.iterdir() if path.is_file()), root),
     }
+
+
+def spending_hash(scheme: Scheme) -> str | None:
+    """Hash of the distribution of spending behind a law's benefit layers; None where the law has none."""
+    return read_severity(scheme.stack.file.severity).content_hash if isinstance(scheme, LawWithStack) else None
 
 
 def library_versions() -> dict[str, str]:
@@ -99,6 +107,8 @@ def run_manifest(
         "code": {"version": forecaster.__version__, "sha256": code_hash()},
         "libraries": library_versions(),
     }
+    if (spending := spending_hash(scheme)) is not None:
+        content["data"]["severity"] = spending
     if reform is not None:
         content["reform"] = {"changes": [str(change) for change in reform.change.changes], "sha256": reform.hash}
     if fit is not None:

@@ -16,6 +16,16 @@ FONTS = "Noto Sans, Noto Sans CJK TC, Noto Sans CJK SC, DejaVu Sans, sans-serif"
 WIDTH, HEIGHT = 560, 260
 
 
+# Labels stand below their ticks, the first and the last too, and as many as find room.
+_YEARS: Spec = {
+    "field": "year",
+    "type": "quantitative",
+    "title": None,
+    "scale": {"nice": False, "zero": False},
+    "axis": {"format": "d", "tickMinStep": 1, "tickCount": 8, "labelFlush": False},
+}
+
+
 def _config(font: str) -> Spec:
     words = {"labelColor": INK, "titleColor": GREY, "labelFontSize": 12, "titleFontSize": 12}
     return {
@@ -103,7 +113,7 @@ def fan_chart(
     names = list(series)
     for row in [] if past is None else past.to_dict("records"):
         rows.append({"series": "past", "year": int(row["year"]), "value": row["value"]})
-    x = {"field": "year", "type": "quantitative", "title": None, "axis": {"format": "d", "tickMinStep": 1}}
+    x = _YEARS
     scale = {"domain": names, "range": [BLUE, ORANGE, GREEN][: len(names)]}
     colour = {"field": "series", "type": "nominal", "scale": scale, "legend": None if len(names) == 1 else {}}
 
@@ -162,7 +172,7 @@ def line_chart(columns: Mapping[str, Sequence[float]], years: Sequence[int], tit
     layer = {
         "mark": {"type": "line", "strokeWidth": 2.5},
         "encoding": {
-            "x": {"field": "year", "type": "quantitative", "title": None, "axis": {"format": "d", "tickMinStep": 1}},
+            "x": _YEARS,
             "y": {
                 "field": "share",
                 "type": "quantitative",

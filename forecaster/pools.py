@@ -262,7 +262,8 @@ def find_shipped_pool(name: str) -> Pool:
         When no pool of that name is shipped.
     """
     if name not in pool_names():
-        raise ForecasterError(f"no pool {name!r} can be fitted; there are: {', '.join(pool_names())}")
+        lawful = f"; {name} is a law without a fund, see: forecaster check {name}" if name in scheme_ids() else ""
+        raise ForecasterError(f"no pool {name!r} can be fitted; there are: {', '.join(pool_names())}{lawful}")
     return _shipped(name)
 
 

@@ -1,10 +1,10 @@
-"""What moved a result from one run to the next: data, assumptions, law, model; steps that sum exactly.
+"""What moved a result from one run to the next: data, assumptions, weights, law, model; steps that sum exactly.
 
 Between two recorded projections stand results that neither of them is: the first one's law on the second one's basis.
 Each step is the difference of two neighbours, so that the steps sum to the whole whatever their size:
 
-    first as recorded -> first with today's engine -> second basis, first law -> second basis, second law
-    -> second as recorded
+    first as recorded -> first with today's engine -> first fit, second weights of theories
+    -> second basis, first law -> second basis, second law -> second as recorded
 
 The first and the last of these steps are the engine's own change and are shown together as ``model``. The change of
 basis is named for what the two fits were made from differently. Where that is several things at once, one refit moved
@@ -28,8 +28,10 @@ from forecaster.export import BASELINE, REFORM, Scenario, forecast_table, probab
 from forecaster.policy import Policy
 
 DATA, ASSUMPTIONS, LAW, MODEL, SAMPLING = "data", "assumptions", "law", "model", "sampling"
+# How theories of cost growth are weighed, which a backtest decides.
+WEIGHTS = "weights of theories"
 # The order in which steps are shown.
-ORDER = (DATA, ASSUMPTIONS, LAW, MODEL, SAMPLING)
+ORDER = (DATA, ASSUMPTIONS, WEIGHTS, LAW, MODEL, SAMPLING)
 FIRST, SECOND = "first run", "second run"
 # Inputs of a fit by what they are; see `forecaster.fitted.input_hashes`.
 _INPUTS = {
@@ -205,3 +207,33 @@ def largest_gap(table: pd.DataFrame) -> float:
     wide = table.pivot_table(index=["measure", "year"], columns="step", values="value", sort=False)
     steps = wide.drop(columns=[FIRST, SECOND]).sum(axis=1)
     return float(np.abs(wide[FIRST] + steps - wide[SECOND]).max())
+
+
+# Standard deviations between the 5% and the 95% quantile of a normal distribution.
+_SDS_OF_90 = 3.2897
+
+
+def learnt_otherwise(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """What a refit has learnt otherwise than the fit before it.
+
+    Parameters
+    ----------
+    before, after
+        Tables of priors and posteriors kept with the fits (``priors.csv``): ``block``, ``name``, ``posterior_q5``,
+        ``posterior_q50``, ``posterior_q95``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        For each parameter of both, the farthest moved first: ``block``, ``name``, ``before``, ``after`` (medians),
+        ``moved`` in standard deviations of the earlier posterior, ``outside``: whether the new median lies outside the
+        earlier 90% interval.
+    """
+    columns = ["block", "name", "posterior_q5", "posterior_q50", "posterior_q95"]
+    both = before[columns].merge(after[columns], on=["block", "name"], suffixes=("", "_new"))
+    spread = (both["posterior_q95"] - both["posterior_q5"]) / _SDS_OF_90
+    new = both["posterior_q50_new"]
+    found = both[["block", "name"]].assign(before=both["posterior_q50"], after=new)
+    found["moved"] = (new - both["posterior_q50"]) / spread.where(spread > 0.0)
+    found["outside"] = (new < both["posterior_q5"]) | (new > both["posterior_q95"])
+    return found.loc[found["moved"].abs().sort_values(ascending=False, kind="stable").index].reset_index(drop=True)

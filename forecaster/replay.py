@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from forecaster.errors import ForecasterError
 from forecaster.pools import POOL_FILE, SCHEME_FILE, Pool
 from forecaster.schemes import Scheme
 from forecaster.store import Run, Store
+from forecaster.theories import Weighting
 
 REQUEST, BASIS = "request.json", "basis.toml"
 # What of a fit's folder makes it a fit.
@@ -40,24 +41,33 @@ class Request:
         Number of draws of the fit; None for all, and for a basis file.
     first
         The policy compared with, as texts; None for the law of the basis.
+    weighed
+        Weights of the theories of cost growth; None where there are none, and in runs that were kept before weights
+        were: those take today's.
     """
 
     horizon: int
     changes: tuple[str, ...] = ()
     draws: int | None = None
     first: tuple[str, ...] | None = None
+    weighed: Weighting | None = None
 
     def as_file(self) -> bytes:
         """As its file holds it."""
-        return (json.dumps(self.__dict__, indent=2) + "\n").encode()
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
     @classmethod
     def read(cls, content: bytes) -> Request:
         """From its file."""
         raw = json.loads(content)
-        first = raw.get("first")
-        changes = tuple(raw["changes"])
-        return cls(int(raw["horizon"]), changes, raw.get("draws"), None if first is None else tuple(first))
+        first, weighed = raw.get("first"), raw.get("weighed")
+        return cls(
+            horizon=int(raw["horizon"]),
+            changes=tuple(raw["changes"]),
+            draws=raw.get("draws"),
+            first=None if first is None else tuple(first),
+            weighed=None if weighed is None else Weighting(**weighed),
+        )
 
 
 def record_fit(store: Store, pool: Pool, folder: Path, why: str) -> Run:

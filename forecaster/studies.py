@@ -30,7 +30,8 @@ from forecaster.schemes import Scheme, pydantic_fault
 Array = np.ndarray
 # How far ours may lie from the published figure or range and still be called near.
 TOLERANCE = 0.3
-UNITS = {"postponed": "years", "ratio_postponed": "years", "deficit_cut": "share", "reserve": "tn"}
+UNITS = dict.fromkeys(("postponed", "deficit_postponed", "ratio_postponed"), "years")
+UNITS |= {"deficit_cut": "share", "reserve": "tn"}
 
 
 class Study(BaseModel):
@@ -40,7 +41,7 @@ class Study(BaseModel):
 
     id: str
     label: str
-    measure: Literal["postponed", "ratio_postponed", "reserve", "deficit_cut"]
+    measure: Literal["postponed", "deficit_postponed", "ratio_postponed", "reserve", "deficit_cut"]
     at: int | None = None
     low: float
     high: float
@@ -153,6 +154,9 @@ def _measured(without: FundProjection, with_it: FundProjection, study: Study) ->
     """The study's measure, draw by draw."""
     if study.measure == "postponed":
         return _gone_at(with_it) - _gone_at(without)
+    if study.measure == "deficit_postponed":
+        first, later = (_first_deficit(result) for result in (without, with_it))
+        return later - first
     if study.measure == "ratio_postponed":
         reached = with_it.outgo / with_it.total_income >= without.outgo[0] / without.total_income[0]
         return np.where(reached.any(axis=0), reached.argmax(axis=0), len(reached)).astype(float)
@@ -162,6 +166,12 @@ def _measured(without: FundProjection, with_it: FundProjection, study: Study) ->
     short = without.balance[t] < 0.0
     cut: Array = 1.0 - with_it.balance[t, short] / without.balance[t, short]
     return cut
+
+
+def _first_deficit(result: FundProjection) -> Array:
+    """Years until the first one in which outgo exceeds income, ``(draw,)``; the horizon's end at most."""
+    short = result.balance < 0.0
+    return np.where(short.any(axis=0), short.argmax(axis=0), len(short)).astype(float)
 
 
 def _gone_at(result: FundProjection) -> Array:

@@ -8,9 +8,10 @@ byte, whoever computed them and in whatever order.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import islice
@@ -25,8 +26,9 @@ from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.export import Scenario, column_table, csv_bytes, events, parquet_bytes, write_file
 from forecaster.fitted import load_fit
+from forecaster.fund_stack import law_with_stack
 from forecaster.hashing import digest, sha256
-from forecaster.manifest import code_hash, data_hashes, library_versions, manifest_bytes
+from forecaster.manifest import code_hash, data_hashes, library_versions, manifest_bytes, spending_hash
 from forecaster.policy import Policy, Reform
 from forecaster.pools import find_pool
 from forecaster.schemes import Scheme, load_scheme
@@ -109,16 +111,19 @@ class Swept:
 def inputs_of(law: str, basis: str | None) -> tuple[tuple[str, str], ...]:
     """Hashes of all that a piece reads, by what it is, in order."""
     if basis is not None:
-        scheme, own = load_scheme(law), {"basis": read_basis(basis).hash}
+        own = {"basis": read_basis(basis).hash}
     else:
         pool = find_pool(law)
         fit = load_fit(pool)
-        scheme, own = pool.law, {"fit": str(fit.manifest["hash"])}
+        own = {"fit": str(fit.manifest["hash"])}
         weighed = fit.weighting()
         if weighed is not None:
             own["weights of its theories"] = digest([weighed.weights, weighed.remark])
         if pool.model == "plain":
             own["pool"] = digest([sha256(path.read_bytes()) for path in pool.files])
+    scheme = law_of(law, basis)
+    if (spending := spending_hash(scheme)) is not None:
+        own["distribution of spending"] = spending
     shared = {
         "law": scheme.content_hash,
         "population or observed figures": _data(scheme.place),
@@ -127,6 +132,7 @@ def inputs_of(law: str, basis: str | None) -> tuple[tuple[str, str], ...]:
     return tuple((own | shared).items())
 
 
+# What a worker keeps of code and figures is what it has loaded, so their hashes are kept as long.
 @cache
 def _code() -> str:
     return code_hash()
@@ -137,8 +143,9 @@ def _data(place: str) -> str:
     return digest(data_hashes(place))
 
 
-def _scheme(law: str, basis: str | None) -> Scheme:
-    return load_scheme(law) if basis else find_pool(law).law
+def law_of(law: str, basis: str | None) -> Scheme:
+    """The law that a piece stands on: of a pool with the terms of its benefit layers, of a basis file the scheme's."""
+    return load_scheme(law) if basis else law_with_stack(find_pool(law).law)
 
 
 def compute(piece: Piece) -> bytes:
@@ -149,23 +156,19 @@ def compute(piece: Piece) -> bytes:
     ForecasterError
         When the law, fit or code that is seen here is not the one that the plan was made with.
     """
-    from threadpoolctl import threadpool_limits
-
     seen = dict(inputs_of(piece.law, piece.basis))
     apart = [name for name, value in piece.inputs if seen.get(name) != value]
     if apart:
         raise ForecasterError(
             f"{piece.name}: another {' and '.join(apart)} is seen here than where the sweep was started; give all "
-            "workers the same installation and the same files at the same paths"
+            "workers the same installation and the same files at the same paths, and start them anew after a change"
         )
-    # The pieces run side by side already; more threads within one would only wait for each other.
-    with threadpool_limits(1):
-        return parquet_bytes(piece_table(piece), piece.key)
+    return parquet_bytes(piece_table(piece), piece.key)
 
 
 def piece_table(piece: Piece) -> pd.DataFrame:
     """Rows of all scenarios by year; the data dictionary (``columns.csv``) explains the columns."""
-    scheme, basis = _scheme(piece.law, piece.basis), _basis(piece)
+    scheme, basis = law_of(piece.law, piece.basis), _basis(piece)
     parts: list[pd.DataFrame] = []
     baseline: np.ndarray | None = None
     for name, changes in piece.scenarios:
@@ -249,7 +252,19 @@ def sweep(
         When the folder holds something else, cannot be written, or the scheduler cannot be reached or is lost. Finished
         pieces stay; the same sweep goes on from there.
     """
-    parts = _prepared(folder)
+    with _alone(_prepared(folder)) as parts:
+        return _swept(pieces, folder, parts, plan, scheduler, threads, told)
+
+
+def _swept(
+    pieces: Sequence[Piece],
+    folder: Path,
+    parts: Path,
+    plan: Mapping[str, Any],
+    scheduler: str | None,
+    threads: int | None,
+    told: Callable[[int, int], None],
+) -> Swept:
     missing = [piece for piece in pieces if not _part(parts, piece).is_file()]
     done, failed = len(pieces) - len(missing), dict[str, str]()
     told(done, len(pieces))
@@ -287,16 +302,35 @@ def _prepared(folder: Path) -> Path:
 
 
 @contextmanager
+def _alone(parts: Path) -> Iterator[Path]:
+    """The folder of parts for this process alone; whoever dies leaves it free."""
+    with ExitStack() as opened:
+        try:
+            stream = opened.enter_context((parts / ".lock").open("w"))
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ForecasterError(
+                f"another sweep is at work in {parts.parent}; wait for its end, or choose another folder"
+            ) from None
+        except OSError as error:
+            raise ForecasterError(f"cannot write {parts}: {error.strerror}") from None
+        yield parts
+
+
+@contextmanager
 def _client(scheduler: str | None, threads: int | None) -> Iterator[Client]:
     """A client of the cluster, or of threads in this process, which open no port."""
     from dask import config
     from distributed import Client, LocalCluster
+    from threadpoolctl import threadpool_limits
 
     if scheduler is None:
         count = threads or len(os.sched_getaffinity(0))
         quiet = {"distributed.worker.profile.enabled": False, "distributed.admin.system-monitor.gil.enabled": False}
         with (
             config.set(quiet),
+            # The pieces run side by side already; more threads within one would only wait for each other.
+            threadpool_limits(1),
             LocalCluster(
                 n_workers=1, threads_per_worker=count, processes=False, dashboard_address=None, memory_limit=0
             ) as cluster,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 from forecaster.basis import Basis, PaymentSizes
 from forecaster.members import members_ahead
@@ -76,3 +80,12 @@ def mainland_basis(pool: str, years: np.ndarray = MAINLAND_YEARS, n_draws: int =
         drivers={},
         members=members_ahead(find_pool(pool), int(years[0]) - 1, int(years[-1])),
     )
+
+
+@contextmanager
+def few_households() -> Iterator[None]:
+    """Differences on the same households are told by few of them, and at two cost scales."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("forecaster.fund_stack.HOUSEHOLDS", 3000)
+        patch.setattr("forecaster.fund_stack._KNOTS", 2)
+        yield

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from forecaster.engine import project
+from forecaster.fund_stack import law_with_stack
 from forecaster.policy import Policy
 from forecaster.pools import find_pool
 from forecaster_dashboards import main, references
@@ -19,7 +20,7 @@ TESTS = str(Path(__file__).resolve().parent)
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
 
-from funds import random_basis  # noqa: E402
+from funds import mainland_basis, random_basis  # noqa: E402
 
 QUANTILES = ("q2.5", "q10", "q25", "q50", "q75", "q90", "q97.5")
 GAP = range(2017, 2020)
@@ -52,6 +53,12 @@ def made_up_reference(pool: str = "tw_nhi", n_draws: int = 400) -> Reference:
     block = {"accepted": True, "max_rhat": 1.004, "min_ess_bulk": 900.0, "divergences": 0}
     manifest = {"hash": basis.hash, "accepted": True, "quick": False, "seed": 1, "blocks": {"fund": block}}
     return Reference(pool, "TWN", law, basis, made_up_history(), manifest)
+
+
+def residents_reference() -> Reference:
+    """Mainland China's residents' fund on three made-up draws, with the layers of benefits behind it."""
+    law = Policy(law_with_stack(find_pool("cn_urrbmi").law))
+    return Reference("cn_urrbmi", "CHN", law, mainland_basis("cn_urrbmi"), made_up_history())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,29 @@ def project(why: str, *more: str) -> str:
     return answer("project", "tw_nhi_2g", *COMMITTEE, "--save", why, *more)["saved"]
 
 
-def test_from_a_projection_to_a_promoted_baseline(store, tmp_path):
-    law, reform = project("the law"), project("a rise", *RATE)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, str]:
+    """A store with one kept projection of the law, made once, and its id."""
+    folder = tmp_path_factory.mktemp("made") / "kept"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORECASTER_STORE", str(folder))
+        patch.setenv("FORECASTER_WHO", "a colleague")
+        return folder, project("the law")
+
+
+@pytest.fixture
+def law(made, store) -> str:
+    """The id of that projection, in a store of the test's own."""
+    shutil.copytree(made[0], store)
+    return made[1]
+
+
+def test_from_a_projection_to_a_promoted_baseline(law, tmp_path):
+    reform = project("a rise", *RATE)
     listed = answer("runs", "list")
     assert [(r["id"], r["kind"], r["why"], r["who"]) for r in listed] == [
         (reform, "scenario", "a rise", "an actuary"),
-        (law, "projection", "the law", "an actuary"),
+        (law, "projection", "the law", "a colleague"),
     ]
     assert run("runs", "promote", law[:10], "official", "--why", "as decided").exit_code == 0
     assert answer("runs", "show", "official")["id"] == law
@@ -95,9 +113,9 @@ def test_what_was_kept_is_computed_again_to_the_same_bytes(words):
     assert found["recomputed"]["largest"] == 0.0
 
 
-def test_figures_that_no_longer_come_out_are_a_fault():
+def test_figures_that_no_longer_come_out_are_a_fault(law):
     store = open_store()
-    kept = store.find(project("the law"))
+    kept = store.find(law)
     files = {name: store.read(kept, name) for name in kept.files}
     files["forecast.csv"] = files["forecast.csv"].replace(
         b"baseline,reserve,2021,TWD bn,", b"baseline,reserve,2021,TWD bn,9"
@@ -108,23 +126,21 @@ def test_figures_that_no_longer_come_out_are_a_fault():
     assert "computed again from the same, forecast.csv differ" in result.stdout
 
 
-def test_other_code_than_then_is_named_and_measured(monkeypatch):
-    saved = project("the law")
+def test_other_code_than_then_is_named_and_measured(law, monkeypatch):
     monkeypatch.setattr("forecaster.manifest.code_hash", lambda: "0" * 64)
-    result = run("runs", "verify", saved)
+    result = run("runs", "verify", law)
     assert result.exit_code == 0
     assert "not from the same: code.sha256 differ today. Largest difference of a figure: 0 of" in result.stdout
 
 
-def test_a_damaged_run_is_neither_verified_nor_promoted(store):
-    saved = project("the law")
-    damaged = open_store().find(saved).files["forecast.csv"].sha256
+def test_a_damaged_run_is_neither_verified_nor_promoted(law, store):
+    damaged = open_store().find(law).files["forecast.csv"].sha256
     (store / "objects" / damaged[:2] / damaged).write_bytes(b"")
-    for words in (("runs", "verify"), ("runs", "verify", saved)):
+    for words in (("runs", "verify"), ("runs", "verify", law)):
         result = run(*words)
         assert result.exit_code == 1
         assert "forecast.csv is damaged" in result.stdout
-    assert "not promoted: run" in told("runs", "promote", saved, "official", "--why", "none")
+    assert "not promoted: run" in told("runs", "promote", law, "official", "--why", "none")
 
 
 def test_what_cannot_be_is_told(tmp_path):

@@ -123,5 +123,5 @@ def test_a_later_call_from_another_thread_keeps_the_language():
 
 def test_frequencies_in_chinese():
     with language.speaking("zh_TW"):
-        assert words.frequency(0.17, 4000) == "在 100 個模擬未來中有 17 個"
+        assert words.frequency(0.17, 4000) == "100 次模擬中有 17 次"
         assert words.months(1.0) == "一個月"

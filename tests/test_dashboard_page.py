@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import html
 import json
@@ -11,7 +10,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +22,7 @@ from forecaster.cli.dashboard import own_pool
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.export import Scenario, csv_bytes, forecast_table, run_scenarios
+from forecaster.mainland import care_payers
 from forecaster.policy import Policy, Reform
 from forecaster.pools import find_pool
 from forecaster.solve import Goal, required_rate, with_rate
@@ -47,7 +46,7 @@ from forecaster_dashboards import (
 )
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.view import View
-from made_up_dashboard import made_up_reference
+from made_up_dashboard import made_up_reference, residents_reference
 
 SCRIPT = Path(__file__).resolve().parent / "made_up_dashboard.py"
 GENERAL = "lever.general_premium_rate"
@@ -420,45 +419,50 @@ def test_terms_of_care_stand_in_the_address():
     assert [i.value for i in again.info] == [state.dropped(f"{term}:{high + 1:g}"), state.dropped("nothing:1")]
 
 
-def answered(accept: str, content: bytes, *, compressed: bool = False) -> tuple[dict[str, str], bytes]:
-    """Headers and body of an answer that has passed the server's guard."""
-    sent = []
-
-    async def app(scope, receive, send):
-        packed = compressed and b"accept-encoding" in dict(scope["headers"])
-        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(content)).encode())]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": headers + [(b"content-encoding", b"gzip")] * packed,
-            }
-        )
-        await send({"type": "http.response.body", "body": content[:5], "more_body": True})
-        await send({"type": "http.response.body", "body": content[5:]})
-
-    async def send(message):
-        sent.append(message)
-
-    headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip")]
-    request = server.Guarded(app)({"type": "http", "path": "/levers", "headers": headers}, None, send)
-    # In a thread of its own: a browser test that ran before in this process may have left its event loop running here.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, request).result()
-    start, *bodies = sent
-    return {k.decode(): v.decode() for k, v in start["headers"]}, b"".join(body["body"] for body in bodies)
+def residents_page() -> AppTest:
+    """The page of protection beside the residents' fund, three draws of it, with the layers behind it."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import streamlit as st\n"
+        "from made_up_dashboard import residents_reference\n"
+        "from forecaster_dashboards import levers, protection_page, view\n"
+        "st.session_state[view.LANGUAGE] = 'en'\n"
+        "ref = residents_reference()\n"
+        "levers.prepare(ref)\n"
+        "protection_page.show(ref)\n"
+    )
+    return AppTest.from_string(code, default_timeout=120).run()
 
 
-def test_every_page_is_told_where_the_server_is_and_answers_carry_headers_of_safety():
-    page = b'<html><head><script type="module" src="./a.js"></script></head></html>'
-    headers, body = answered("text/html,*/*", page, compressed=True)
-    assert body == page.replace(b'<script type="module"', server.root_line() + b'<script type="module"')
-    assert headers["content-length"] == str(len(body))
-    assert b'BACKEND_BASE_URL:location.origin+"/"' in body
-    assert "'unsafe-eval'" not in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
-    # What is asked for compressed passes as it is.
-    assert answered("*/*", b"packed bytes", compressed=True)[1] == b"packed bytes"
+def test_terms_of_layers_become_levers_of_the_fund_and_go_back():
+    app, ref = residents_page(), residents_reference()
+    assert not app.exception
+    stack, year = app.selectbox(key="stack").value, app.selectbox(key="stack_year").value
+    assert stack == "cn_residents"
+    assert app.button(key="terms_in").disabled
+    term = "cn_serious_illness.deductible_income_share"
+    app.multiselect(key=f"terms.{stack}").set_value([term]).run()
+    app.number_input(key=f"term.{stack}.{term}.{year}").set_value(10.0).run()
+    app.button(key="terms_in").click().run()
+    assert not app.exception
+    assert re.search(rf"~{re.escape(term)}:0.1(@|~|$)", address(app, "s"))
+    assert any("Serious-illness" in m.value and "10.0%" in m.value for m in app.markdown)
+    # Who pays is the engine's: what the fund's layers pay is its outgo under the reform.
+    reform = Reform.parse([f"{term}=0.1@{year}-01-01"])
+    app.session_state["care_paid"] = True
+    app.run()
+    (shown,) = [d.value for d in app.dataframe if str(d.value.columns[0]).startswith("payer (")]
+    horizon = ref.horizons[0]
+    at = next(s.value for s in app.selectbox if str(s.key).startswith("care_year")) - ref.first_year
+    basis, policy = ref.basis.until(horizon), ref.law.reform(reform)
+    outgo = project(basis, policy).outgo
+    found = care_payers(basis, policy, outgo)
+    np.testing.assert_allclose(shown["Your reform"][:-1], found.amounts[:, at].mean(axis=1), rtol=1e-9)
+    assert shown["difference"].abs().max() > 1.0
+    assert outgo[at].mean() > project(basis, ref.law).outgo[at].mean()
+    app.button(key="terms_out").click().run()
+    # The address holds no scenario any more.
+    assert "s" not in app.query_params
 
 
 def test_shared_arrays_cannot_be_written(ref):
@@ -632,7 +636,7 @@ def test_no_fit_is_one_sentence():
     app.query_params["lang"] = "zh_CN"
     app.run()
     assert not app.exception
-    assert [e.value for e in app.error] == ["该基金没有可显示的估计。请执行：forecaster fit tw_nhi"]
+    assert [e.value for e in app.error] == ["该基金尚无可显示的模型估计。请执行：forecaster fit tw_nhi"]
     assert "no whole fit" in [c.value for c in app.caption]
 
 

@@ -93,9 +93,10 @@ def test_levers_change_nothing_when_they_stand_at_zero():
         assert factor.shape == (4, 5)
         np.testing.assert_allclose(factor, 1.0, rtol=1e-9)
     more = none | {"subsidy_growth_adjustment": np.array([0.0, 0.1, 0.0, 0.0])}
-    funding, outlay = resident_factors(start, 5, np.full(4, 0.36), more)
+    funding, outlay, heads = resident_factors(start, 5, np.full(4, 0.36), more)
     np.testing.assert_allclose(funding[:, 0], [1.0, 1.064, 1.064, 1.064])
     np.testing.assert_allclose(outlay, 1.0, rtol=1e-9)
+    np.testing.assert_allclose(heads, 1.0, rtol=1e-9)
 
 
 # --- the shipped fit --------------------------------------------------------------------------------------------------
@@ -140,6 +141,12 @@ def test_the_command_tells_response_and_spiral():
     assert premiums == sorted(premiums, reverse=True)
     apart = [row["outcomes"]["spiral"] for row in answer["at_subsidies"]]
     assert apart[0] == 0 < apart[-1]
+    rules = answer["rules"]
+    assert [row["year"] for row in rules] == [2025, 2030, 2035, 2040, 2045]
+    assert rules[0]["months_of_waiting"] == 4.5
+    assert rules[0]["rise_of_ceiling"] == 0.0 < rules[1]["rise_of_ceiling"]
+    assert 0.97 < rules[0]["covered_person_months"][1] < 1.0
+    assert all(row["members"][1] > 1.0 for row in rules)
     refused = CliRunner().invoke(app, ["enrolment", "cn_uebmi"])
     assert refused.exit_code == 2
     assert "nobody chooses to join it" in refused.stderr

@@ -17,9 +17,9 @@ from forecaster.benefits import evaluate, load_stack
 from forecaster.cli import app
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
-from forecaster.fund_stack import HOUSEHOLD_MEASURES, CarePaid, household_bands, idle_terms, law_with_stack
+from forecaster.fund_stack import HOUSEHOLD_MEASURES, CarePaid, idle_terms, law_with_stack
 from forecaster.layers import stack_terms
-from forecaster.mainland import care_payers, cohort_factors, employee_factors
+from forecaster.mainland import care_payers, cohort_factors, employee_factors, households_in_need
 from forecaster.members import employee_heads, law_ages
 from forecaster.parameters import Parameter
 from forecaster.policy import Policy, Reform
@@ -27,6 +27,7 @@ from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
 from forecaster.solve import STEPS
 from forecaster.studies import Ours, Study, _gone_at, _measured, published_studies
+from funds import few_households
 from funds import mainland_basis as basis_of
 
 EMPLOYEES, RESIDENTS = "cn_uebmi", "cn_urrbmi"
@@ -39,6 +40,12 @@ def pool(request):
     """Name of a pool, its law with its stack, and a basis of three draws with its members."""
     scheme = law_with_stack(load_scheme(request.param))
     return request.param, scheme, basis_of(request.param, YEARS[:12])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with few_households():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +204,7 @@ def test_amounts_rise_from_the_year_they_date_from():
 def test_dearer_care_puts_more_households_in_need_and_better_cover_fewer(residents):
     scheme, basis = residents
     law, better = (
-        household_bands(basis, Policy(scheme, Reform.parse(settings)), [2030])
+        households_in_need(basis, Policy(scheme, Reform.parse(settings)), [2030])
         for settings in ((), (f"cn_basic_residents.tranche.1.rate=0.95{LATER}",))
     )
     assert set(law) == {(2030, "all", measure) for measure in HOUSEHOLD_MEASURES}
@@ -207,7 +214,7 @@ def test_dearer_care_puts_more_households_in_need_and_better_cover_fewer(residen
     mine = replace(scheme.stack, file=scheme.stack.file.model_copy(update={"id": "mine"}))
     other = Policy(law_with_stack(load_scheme(RESIDENTS), mine))
     with pytest.raises(ForecasterError, match=r"households/chn.toml does not know the stack mine"):
-        household_bands(basis, other, [2030])
+        households_in_need(basis, other, [2030])
 
 
 # --- births -----------------------------------------------------------------------------------------------------------
@@ -264,6 +271,9 @@ def test_measures_of_studies_by_hand():
     assert _gone_at(fund([80.0, 20.0, 10.0], [1.0, 1.0, 1.0]))[0] == 2028.0  # the horizon's end
     assert _measured(without, with_it, study(measure="postponed"))[0] == pytest.approx(0.75)
     assert _measured(without, with_it, study(measure="ratio_postponed"))[0] == 1.0
+    thrifty = fund([110.0, 100.0, 20.0], [90.0, 110.0, 180.0])
+    assert _measured(without, thrifty, study(measure="deficit_postponed"))[0] == 1.0
+    assert _measured(thrifty, fund([110.0, 120.0, 130.0], [90.0] * 3), study(measure="deficit_postponed"))[0] == 2.0
     assert _measured(without, with_it, study(measure="reserve", at=2027))[0] == pytest.approx(0.14)
     assert _measured(without, with_it, study(measure="deficit_cut", at=2027))[0] == pytest.approx(1.0 - 80.0 / 150.0)
 
@@ -298,9 +308,9 @@ def test_reforms_go_the_way_that_studies_say():
     done = run("effects", EMPLOYEES, "--draws", "40", "--json")
     assert done.exit_code == 0, done.output
     rows = {row["id"]: row for row in json.loads(done.stdout)["studies"]}
-    assert rows["sun_2019_migration"]["ours"] is None
+    assert rows["sun_2019_migration"]["ours"]["high"] > 0.0  # some years in some draws, far from the study's five
     for name, row in rows.items():
-        if row["ours"] is not None and row["low"] > 0.0:
+        if row["low"] > 0.0 and name != "sun_2019_migration":
             assert row["ours"]["middle"] > 0.0, name
     for name in ("zeng_2017_retirement_money", "zeng_2017_births_money", "zeng_2017_births_years"):
         assert rows[name]["ours"]["near"], name

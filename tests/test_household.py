@@ -25,9 +25,10 @@ from forecaster.policy import Policy, Reform
 from forecaster.resources import data_dir
 
 FILE = read_households()
+MANY = 12_000
 
 
-def measures_under(*settings: str, year: int = 2023, n: int = 20000):
+def measures_under(*settings: str, year: int = 2023, n: int = MANY):
     stack = load_stack("cn_residents")
     law = Policy(stack.law, Reform.parse(settings))
     return household_measures(FILE, shipped_laws(FILE, {stack.id: (stack, law)}), year, n)
@@ -40,7 +41,7 @@ def value(result, place: str, stage: str, measure: str) -> float:
 
 @pytest.fixture(scope="module")
 def in_2018():
-    return measures_under(year=2018, n=40000)
+    return measures_under(year=2018, n=25000)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_another_order_changes_the_stages_not_what_is_left_in_the_end(in_2023):
     order = [layer.id for layer in stack.layers]
     order[2], order[3] = order[3], order[2]
     laws = shipped_laws(FILE, {})
-    swapped = household_measures(FILE, laws, 2023, 20000, orders={stack.id: order})
+    swapped = household_measures(FILE, laws, 2023, MANY, orders={stack.id: order})
     names = list(dict.fromkeys(swapped.measures["stage"]))
     assert names.index("assistance") < names.index("commercial")
     # The registered poor have no commercial cover, so for everybody the two cannot meet on one claim.

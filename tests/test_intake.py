@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from forecaster.cli import app
 from forecaster.errors import FaultyInput, ForecasterError
-from forecaster.intake import Wishes, stated_unit, understand
+from forecaster.intake import Wishes, understand
 from forecaster.intake_files import column_letters, read_grid
+from forecaster.intake_words import known_name, stated_unit, year_of
 from forecaster.pool_accounts import read_accounts
 
 PRINTED = """健保收支表
@@ -172,7 +173,7 @@ def test_years_may_run_across(tmp_path):
 
 
 def test_decimal_commas(tmp_path):
-    text = "Jahr;Einnahmen (Mio);Ausgaben (Mio)\n2015;1.234,5;1.100,25\n2016;1.300;1.200\n"
+    text = "Jahr;Einnahmen (Mio);Ausgaben (Mio)\n2015;1.234,5;1 100,25\n2016;1.300;1.200\n"
     found = taken(write(tmp_path, text), "m")
     assert figures(found)[2015] == {"income": 1234.5, "outgo": 1100.25}
     assert figures(found)[2016] == {"income": 1300.0, "outgo": 1200.0}
@@ -187,13 +188,141 @@ def test_stated_wishes_need_no_recognition(tmp_path):
     assert [item.key for item in found.recognised] == ["columns"]
 
 
+AMERICAN = """Table III.B4.—Operations of the HI Trust Fund,,,,,,
+[In billions],,,,,,
+,Income,,Expenditures,,Reserve,
+Calendar year,Payroll taxes,Total,Benefit payments,Total,Net change,Balance at end of year
+Historical data:,,,,,,
+1970,$4.9,$6.0,$5.1,$5.3,$0.7,$3.2
+1975,11.5,13.0,11.3,11.6,1.4,10.5
+Intermediate estimates:,,,,,,
+2025,400.0,470.1,440.0,455.2,14.9,252.4
+1 Totals do not necessarily equal the sums of rounded components.,,,,,,
+"""
+BELOW = """Jahr;Einnahmen;;Ausgaben;;Mittelbestand
+;Beiträge;insgesamt;Leistungen;insgesamt;
+;Mrd. Euro;(Mrd. Euro);Mrd. Euro;(Mrd. Euro);(Mrd. Euro)
+2007;17,8;18,02;17,4;18,34;3,18
+2008;19,5;19,77;18,2;19,14;3,81
+"""
+
+
+def test_headings_of_several_rows_are_joined(tmp_path):
+    found = taken(write(tmp_path, AMERICAN))
+    assert figures(found)[1975] == {"income": 13.0, "outgo": 11.6, "reserve": 10.5}
+    words = {item.key: item.words for item in found.recognised}
+    assert words["columns"] == (
+        "year = 'Calendar year', income = 'Income / Total', outgo = 'Expenditures / Total', "
+        "reserve = 'Reserve / Balance at end of year'"
+    )
+    assert words["left out"] == (
+        "columns not taken: 'Reserve / Net change', 'Income / Payroll taxes', 'Expenditures / Benefit payments'"
+    )
+    assert words["currency"] == "signs of a currency left out"
+    assert "2025 and later below 'Intermediate estimates:'" in words["parts"]
+    below = taken(write(tmp_path, BELOW.encode("cp1252")))
+    assert figures(below)[2007] == {"income": 18.02, "outgo": 18.34, "reserve": 3.18}
+    assert "income = 'Einnahmen / insgesamt / (Mrd. Euro)'" in {i.key: i.words for i in below.recognised}["columns"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Year,Income,Outgo,Members\n,EUR m,EUR m,million\n",
+        "Income and expenditure of the fund,,(EUR m),\nYear,Income,Outgo,Members\n",
+    ],
+)
+def test_a_row_of_units_and_a_title_of_several_cells_are_no_names(tmp_path, head):
+    found = taken(write(tmp_path, head + "2015,100,90,5\n2016,110,95,6\n"), "m")
+    assert figures(found)[2016] == {"income": 110.0, "outgo": 95.0}
+
+
+def test_a_heading_of_several_rows_swallows_no_row_of_figures(tmp_path):
+    assert "row 2, column B (year): found '1'" in faults(write(tmp_path, HEAD + ",1,2\n2015,3,4\n"))
+
+
+def test_years_are_known_without_a_heading(tmp_path):
+    years = list(range(2001, 2007))
+    rows = [
+        ["연도별 건강보험 재정현황"],
+        ["", "", "", "(단위 : 억원)"],
+        ["구 분", *(f"{year}년" for year in years[:-1]), "2006(예상)"],
+        ["수 입", *(1000.0 + 10 * i for i in range(6))],
+        ["지 출", *(990.0 + 10 * i for i in range(6))],
+        ["당기수지", *[10.0] * 6],
+        ["누적수지", *(100.0 + 10 * i for i in range(6))],
+    ]
+    found = taken(workbook(tmp_path, rows))
+    assert figures(found)[2006] == {"income": 105.0, "outgo": 104.0, "reserve": 15.0}
+    words = {item.key: item.words for item in found.recognised}
+    assert words["columns"] == "year = '구분', income = '수입', outgo = '지출', reserve = '누적수지'"
+    assert "'당기수지'" in words["left out"]
+    assert words["marks of years"] == "marks of footnotes left out of years: '2006(예상)'"
+    plainly = "unit: EUR m\n,Income,Spending\n" + "".join(f"{year},{year},5\n" for year in years)
+    found = taken(write(tmp_path, plainly), "m")
+    assert figures(found)[2003] == {"income": 2003.0, "outgo": 5.0}
+    assert found.recognised[0].words == "year = column A without a heading, outgo = 'Spending'"
+
+
+def test_columns_may_be_named_by_their_letter(tmp_path):
+    path = write(tmp_path, "year,income (m),income (m),spending (m)\n2015,1,2,3\n")
+    assert "2 columns for income: 'income (m)' (column B), 'income (m)' (column C)" in faults(path)
+    assert figures(taken(path, "m", Wishes({"income": "column C"}))) == {2015: {"income": 2.0, "outgo": 3.0}}
+    path = write(tmp_path, "year,2015,2016\nincome (m),1,2\nmore,3,4\n")
+    assert figures(taken(path, "m", Wishes({"outgo": "row 3"}, unit="m")))[2016] == {"income": 2.0, "outgo": 4.0}
+    with pytest.raises(FaultyInput, match="no column 'column z'"):
+        taken(path, "m", Wishes({"outgo": "column Z"}))
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("単年度収支差", None), ("当期收支", None), ("Net change", None), ("Balance at beginning of year", None),
+        ("Balance at end of year", "reserve"), ("年底安全準備", "reserve"), ("累计结余", "reserve"),
+        ("會計年度", "year"), ("項目／年度", "year"), ("Fiscal year", "year"), ("Geschäftsjahr", "year"),
+        ("Number of members at end of year", None), ("年度平均人數", None), ("収　入", "income"),
+    ],
+)  # fmt: skip
+def test_headings_say_what_they_are(heading, name):
+    assert known_name(heading) == name
+
+
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [
+        ("20091)", ("", 2009, "1)")), ("2009 1)", ("", 2009, "1)")), ("2009¹", ("", 2009, "¹")),
+        ("2020*", ("", 2020, "*")), ("2024 p", ("", 2024, "p")), ("平成30年度(注)", ("平成", 30, "(注)")),
+        ("2012-12-31", ("", 2012, "")), ("31.12.2012", ("", 2012, "")), (2015.0, ("", 2015, "")),
+        ("2015/16", ("", 2015, "")),
+        ("FY 1999-2000", ("", 1999, "")),
+        ("2015/17", None), ("1) note", None), ("Total 2015", None),
+    ],
+)  # fmt: skip
+def test_years_with_marks(cell, read):
+    assert year_of(cell) == read
+
+
+def test_years_across_two_calendar_years_are_their_first_and_told(tmp_path):
+    found = taken(write(tmp_path, HEAD + "2015-16,1,2\n2016–17,3,4\n"), "m")
+    assert figures(found) == {2015: {"income": 1.0, "outgo": 2.0}, 2016: {"income": 3.0, "outgo": 4.0}}
+    told = {item.key: item.words for item in found.recognised}["split-years"]
+    assert told == "years across two calendar years, each taken as its first: 2015-16 is 2015"
+
+
+def test_marks_beside_figures_are_told_and_left_out(tmp_path):
+    found = taken(write(tmp_path, 'year,income (m),outgo (m)\n2015,5.3*,"1,269.3 p)"\n2016,5²,(6)\n'), "m")
+    assert figures(found) == {2015: {"income": 5.3, "outgo": 1269.3}, 2016: {"income": 5.0, "outgo": -6.0}}
+    told = {item.key: item.words for item in found.recognised}["marks of figures"]
+    assert told == "marks of footnotes left out of figures: '5.3*' '1,269.3 p)' '52'"
+
+
 @pytest.mark.parametrize(
     ("text", "unit"),
     [
         ("收入(億元)", "億"), ("收入（十亿元）", "十亿"), ("單位：百萬元", "百萬"), ("单位：万元", "万"),
         ("income [EUR m]", "m"), ("revenue (in millions)", "million"), ("revenue in billion yen", "billion"),
         ("income", None), ("(元)", "元"),
-        ("members (persons)", None),
+        ("members (persons)", None), ("Receipts £m", "m"), ("Outgo / EUR m", "m"), ("Outgo / EUR", None),
     ],
 )  # fmt: skip
 def test_units_are_read_only_where_they_are_stated(text, unit):
@@ -218,7 +347,8 @@ HEAD = "year,income (m),outgo (m)\n"
         (HEAD + "2015,1,2\n2015,3,4\n", "row 3, column A (year): found '2015'; allowed: each year once"),
         (HEAD + ",1,2\n", "merged cells"),
         (HEAD + "total,1,2\n", "row 2, column A (year): found 'total'"),
-        (HEAD + "2015/16,1,2\n", "found '2015/16'"),
+        (HEAD + "2015/17,1,2\n", "found '2015/17'"),
+        (HEAD + "2015,1,2\n2016-17,3,4\n", "one way of counting years"),
         (HEAD + "3015,1,2\n", "a calendar year from 1900 to 2100"),
         (HEAD + "2015,1e400,2\n", "less than 10^18"),
         (HEAD + "2015,inf,2\n", "found 'inf'"),
@@ -227,7 +357,7 @@ HEAD = "year,income (m),outgo (m)\n"
         ("a,b\n1,2\n", "the heading: found none"),
         ("", "no cell with anything in it"),
         ("year,income,outgo\n2015,1,2\n", "row 1, column B: found no unit in 'income' nor above"),
-        ("year,income (m),total income (m)\n2015,1,2\n", "2 columns for income"),
+        ("year,gross income (m),net income (m)\n2015,1,2\n", "2 columns for income"),
         ('year,income (m)\n2015,"1\n', "CSV with quotes in pairs"),
         ("year,income\0(m)\n", "bytes of value zero"),
         (",".join(["year"] * 600) + "\n", "600 columns"),
@@ -326,7 +456,15 @@ def _taken_or_told(path: Path):
 @settings(max_examples=70)
 @given(
     st.lists(st.lists(_cell, max_size=5), max_size=6),
-    st.sampled_from(["year,income (m),outgo (m),rate\n", "年度;收入(億元);支出(億元)\n", ""]),
+    st.sampled_from(
+        [
+            "year,income (m),outgo (m),rate\n",
+            "年度;收入(億元);支出(億元)\n",
+            "Jahr;Einnahmen (Mio);;Ausgaben (Mio)\n;Beiträge;insgesamt;\n",
+            "in m,income,outgo\n" + "".join(f"{year},1,2\n" for year in range(2001, 2006)),
+            "",
+        ]
+    ),
     st.sampled_from(["utf-8", "utf-16", "gb18030"]),
 )
 def test_no_table_however_odd_ends_in_anything_but_figures_or_a_told_fault(tmp_path_factory, rows, head, encoding):
@@ -398,7 +536,10 @@ def test_figures_are_replaced_only_by_force(tmp_path, pool):
     result = run("pool", "import", pool, path, "--unit", "bn")
     assert result.exit_code == 2
     assert "replace them with --force" in result.stderr
-    assert run("pool", "import", pool, path, "--unit", "bn", "--force").exit_code == 0
+    write(tmp_path, "year,income,outgo\n2015,1,2\n")
+    result = run("pool", "import", pool, path, "--unit", "bn", "--force")
+    assert result.exit_code == 0
+    assert "Not in the file: reserve, rate; write it into" in result.stdout
 
 
 def test_the_pools_own_workbook_is_a_template(pool):

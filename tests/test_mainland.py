@@ -221,6 +221,33 @@ def test_more_years_bring_late_payers_at_the_base_floor(people):
     np.testing.assert_array_equal(costing, 1.0)
 
 
+def test_movers_to_towns_pay_long_before_they_cost(people):
+    years = people.years[1:]
+    paying, costing = employee_factors(people, law(EMPLOYEES, "movers_to_towns=0.01@2026-01-01"), years)
+    np.testing.assert_array_equal(paying[years < 2026], 1.0)
+    ahead = employee_heads(people, law_ages(law(), people.years)).workers[1:]
+    at = int(np.flatnonzero(years == 2026)[0])
+    # One of a hundred of the first year's contributors more; after ten years ten, less the few who died.
+    assert paying[at] == pytest.approx(1.0 + 0.01 * people.workers / ahead[at], rel=1e-6)
+    assert paying[at + 9] == pytest.approx(1.0 + 0.10 * people.workers / ahead[at + 9], rel=0.003)
+    assert (costing[at:] - 1.0 < paying[at:] - 1.0)[:20].all()
+
+
+def test_base_floor_and_ceiling_hold_wages_by_simulation(people):
+    years = people.years[1:]
+    drawn = np.exp(0.6 * np.random.default_rng(3).standard_normal(2_000_000) - 0.18)
+    for setting, low, high in (
+        ("base_floor=0.8", 0.8, 3.0),
+        ("base_ceiling=2", 0.6, 2.0),
+        ("base_ceiling=5", 0.6, 5.0),
+    ):
+        moved = law(EMPLOYEES, f"{setting}@2025-01-01", "minimum_contribution_years=0@1999-01-01")
+        paying, _ = employee_factors(people, moved, years)
+        still, _ = employee_factors(people, law(EMPLOYEES, "minimum_contribution_years=0@1999-01-01"), years)
+        wanted = drawn.clip(low, high).mean() / drawn.clip(0.6, 3.0).mean()
+        np.testing.assert_allclose((paying / still)[years >= 2025], wanted, rtol=0.003)
+
+
 def test_the_engine_lays_levers_over_the_basis():
     basis, base_law = basis_of(EMPLOYEES), law()
     assert under_policy(basis, base_law) is basis

@@ -15,7 +15,14 @@ from forecaster.measures import expected_shortfall, fund_ratio, periods, valuati
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
 from forecaster.solve import with_values
-from forecaster.solvency import below_months, depletion, first_deficit, pay_as_you_go_rate, share_below
+from forecaster.solvency import (
+    below_months,
+    depletion,
+    first_deficit,
+    limit_falls_short,
+    pay_as_you_go_rate,
+    share_below,
+)
 from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
@@ -94,6 +101,10 @@ def test_solvency_of_the_three_years_by_hand() -> None:
     # What is not covered by other income, over the base.
     rates = pay_as_you_go_rate(basis, policy, result)[:, 0]
     assert rates == pytest.approx([55 / 1000, 65 / 1100, 85 / 1200])
+    # 5.5 and 5.9% lie within the law's 6%, 7.1% does not, whatever the rate in force.
+    for rate in (0.05, 0.06):
+        short = limit_falls_short(basis, law(rate), project(basis, law(rate)))
+        assert (short.by_year.tolist(), short.in_year.tolist()) == ([0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
     assert expected_shortfall(result.closing, 0.2) == pytest.approx([16.75, 7.925, -17.5325])
 
 

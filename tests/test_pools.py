@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import types
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forecaster.cli import app
+from forecaster.cli.pool import _spans
 from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.pool_accounts import Accounts, doubts, read_accounts, reserve_gaps
 from forecaster.pools import find_pool, known_accounts, pool_names
@@ -41,11 +43,18 @@ def run(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.fixture
-def german(tmp_path: Path) -> Path:
-    """Folder of a made-up German pool with gaps in every column."""
-    folder = tmp_path / "krankenkasse"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A new German pool, not filled in."""
+    folder = tmp_path_factory.mktemp("made") / "krankenkasse"
     assert run("pool", "new", folder, "--country", "deu", "--unit", "m").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def german(made, tmp_path: Path) -> Path:
+    """Folder of a made-up German pool with gaps in every column."""
+    folder = Path(shutil.copytree(made, tmp_path / "krankenkasse"))
     gaps = {
         "income": {2003: "", 2007: ""},
         "outgo": {2005: "", 2007: ""},
@@ -174,9 +183,14 @@ def test_gaps_are_read_as_gaps(german):
     assert accounts.rate_filled[2] == 0.146
     result = run("pool", "check", german)
     assert result.exit_code == 0
-    assert "income: no figure for 2003, 2007" in result.stdout
+    assert "income: no figure for 2003, 2007; estimated in the fit" in result.stdout
+    assert "rate: no figure for 2002; the last one before is taken" in result.stdout
     assert "Money in EUR m" in result.stdout
     assert json.loads(run("pool", "check", german, "--json").stdout)["missing"]["outgo"] == [2005, 2007]
+
+
+def test_years_in_a_row_are_told_as_one():
+    assert _spans([2001, 2002, 2003, 2007]) == "2001-2003, 2007"
 
 
 def test_rates_before_the_first_known_one_are_the_first():
@@ -204,12 +218,28 @@ def test_rates_before_the_first_known_one_are_the_first():
         ({"reserve": {2004: "60"}}, "year = 2004, amount = "),
         ({"reserve": {2004: "60"}}, "row 7 (2004), reserve: found 60, but the reserve of 2003"),
         ({"income": {y: f"{100000 * 1.03 ** (y - 2000):.1f}" for y in YEARS}}, "income 1.02e+03 times outgo"),
+        # Ten times the reserve between flows of which some are missing: 28.4 is true.
+        (
+            {"income": {2003: ""}, "outgo": {2004: ""}, "reserve": {2002: "", 2003: "284"}},
+            "row 6 (2003), reserve: found 284, but from 24.06 in 2001 flows like those of the years around lead to",
+        ),
         ({"income": dict.fromkeys(range(2000, 2008), ""), "reserve": dict.fromkeys(range(2000, 2008), "")}, "4 years"),
     ],
 )
 def test_each_fault_names_its_row_and_the_mend(tmp_path, changed, told):
     words = faults_of(write(tmp_path, rows_of(**changed)))
     assert told in words or pytest.fail(words)
+
+
+def test_a_doubt_is_told_once(tmp_path):
+    words = faults_of(write(tmp_path, [*rows_of()[5:], *rows_of()[:5]]))
+    assert words.count("To mend") == 1
+    words = faults_of(write(tmp_path, rows_of(outgo={y: f"{980 * 1.03 ** (y - 2000):.1f}" for y in YEARS})))
+    assert words.count("To mend") == 1  # the unit, not every reserve that does not fit it
+    odd = {"income": {2003: ""}, "reserve": {2002: "", 2003: "262", **dict.fromkeys(range(2004, 2012), "")}}
+    accounts = read_accounts(write(tmp_path, rows_of(**odd)))
+    assert [fault.where for fault in doubts(accounts)] == ["row 6 (2003), reserve"]
+    assert doubts(accounts, ["reserve 2003"]) == []
 
 
 def test_a_unit_that_changes_for_good_is_found(tmp_path):
@@ -235,7 +265,7 @@ def test_a_unit_that_changes_for_good_is_found(tmp_path):
         (lambda rows: ['2000,"1,000",980,2,0.1,'], HEADER, "row 3 (2000), income: found '1,000'"),
         (lambda rows: ["2000,1,000,980,2,0.1,x"], HEADER, "thousands separators"),
         (lambda rows: rows, HEADER.replace("outgo", "spending"), "no column 'outgo'"),
-        (lambda rows: rows, HEADER.replace(",", ";"), "separate columns by commas"),
+        (lambda rows: rows, HEADER.replace(",", ";"), "columns parted by semicolons"),
     ],
 )
 def test_faults_of_the_rows_are_named(tmp_path, lines, header, told):

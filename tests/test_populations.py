@@ -17,7 +17,7 @@ from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.fitted import input_hashes
 from forecaster.plain_futures import past_people
 from forecaster.pools import find_pool
-from wpp_files import write_wpp
+from wpp_files import write_workbook, write_wpp, write_wpp_workbooks
 
 FIRST, LAST = 1979, 2030
 
@@ -98,6 +98,41 @@ def test_mid_year_populations_serve_where_there_are_no_others(german, tmp_path):
     assert tables.population_1july[year - tables.years[0]] == pytest.approx(german.population_1july[year - 1950])
 
 
+def test_the_uns_workbooks_say_what_its_csv_files_say(german, tmp_path):
+    years = np.arange(2021, 2026)
+    books = write_wpp_workbooks(tmp_path, german, "FRA", years)
+    theirs = read_given(write_wpp(tmp_path, german, "FRA", "France", years, july=True), "FRA", None)
+    ours = read_given(books, "FRA", None)
+    for name in ("january", "july", "mx", "asfr", "srb"):
+        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-12, nan_ok=True), name
+    assert np.isfinite(ours.july).sum() == 5 * 2 * 101
+    assert (ours.name, ours.last_estimate_year) == ("France", 2023)
+    with pytest.raises(FaultyInput, match="no rows of ITA"):
+        read_given(books, "ITA", None)
+
+
+def test_workbooks_that_do_not_serve_say_why(german, tmp_path):
+    deaths, ages = {2020: [[1.0] * 101]}, [*range(100), "100+"]
+    paths = [
+        write_workbook(tmp_path / name, title, "FRA", ages, deaths)
+        for name, title in (
+            ("WPP2024_MORT_F01_2_DEATHS_SINGLE_AGE_MALE.xlsx", "Male deaths by single age"),
+            ("WPP2024_POP_F01_1_POPULATION_SINGLE_AGE_BOTH_SEXES.xlsx", "Population by single age, both sexes"),
+        )
+    ]
+    own = tmp_path / "own.xlsx"
+    pd.DataFrame({"year": [2001, 2002], "boys": [1.05, 1.06]}).to_excel(own, index=False, engine="xlsxwriter")
+    (tmp_path / "torn.xlsx").write_bytes(paths[0].read_bytes()[:900])
+    with pytest.raises(FaultyInput) as caught:
+        read_given([*paths, own, tmp_path / "torn.xlsx", tmp_path / "none.xlsx"], "FRA", 2023)
+    told = str(caught.value)
+    assert "DEATHS_SINGLE_AGE_MALE.xlsx: found a workbook of the UN that is not needed: give people (POP_F01_2" in told
+    assert "BOTH_SEXES.xlsx: found both sexes together: give the files of men and of women" in told
+    assert "own.xlsx: found its columns are of no known kind" in told
+    assert "torn.xlsx: found it cannot be read as a workbook" in told
+    assert "none.xlsx: found there is no such file" in told
+
+
 def test_tables_of_ones_own_need_no_projection(german, tmp_path):
     """Rates a person counts himself, to the last estimate only."""
     by_age, by_year = own_tables(tmp_path, german)
@@ -107,6 +142,9 @@ def test_tables_of_ones_own_need_no_projection(german, tmp_path):
     assert tables.tfr[0] == pytest.approx(german.tfr[30], abs=1e-6)
     with pytest.raises(ForecasterError, match="--last-estimate"):
         read_given([by_age, by_year], "FRA", None)
+    pd.read_csv(by_year).to_excel(tmp_path / "years.xlsx", index=False, engine="xlsxwriter")
+    again = read_given([tmp_path / "years.xlsx"], "FRA", 2019)
+    assert again.srb == pytest.approx(read_given([by_year], "FRA", 2019).srb, nan_ok=True)
 
 
 def own_tables(folder: Path, tables: WppTables, **factors: float) -> tuple[Path, Path]:
@@ -155,6 +193,24 @@ def test_files_that_do_not_serve_are_named_one_by_one(files, tmp_path):
     lacking = read_given(files[:2] + files[3:], "FRA", None)
     with pytest.raises(FaultyInput, match="sex ratio at birth: found none"):
         tables_of(lacking)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ISO3_code,Location,Variant,Time,SRB\n", "no rows of FRA, variant Medium"),
+        ("year,srb\n", "no rows below its headings"),
+        ("year,srb\n,1.05\n", "year left empty or age 0 is not one that can be held"),
+        ("year,srb\n2000.5,1.05\n", "year 2000.5 or age 0"),
+        ("year,sex,age,population,mx,asfr\n2000,male,0,1,1,1\n", "sex 'male', neither m nor f"),
+        ("", "it cannot be read as CSV"),
+    ],
+)
+def test_files_without_figures_or_with_odd_years_are_told(tmp_path, text, told):
+    (tmp_path / "figures.csv").write_text(text)
+    with pytest.raises(FaultyInput) as caught:
+        read_given([tmp_path / "figures.csv"], "FRA", 2023)
+    assert f"figures.csv: found {told}" in str(caught.value)
 
 
 def test_a_revision_that_ends_too_early_is_refused(files):

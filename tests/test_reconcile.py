@@ -10,7 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from forecaster.cli import app
+from forecaster.cli.fit import against_previous, learnt_before, print_moved
+from forecaster.engine import project
 from forecaster.errors import ForecasterError
+from forecaster.fitted import Fit, load_fit
+from forecaster.policy import Policy
+from forecaster.pools import find_pool
 from forecaster.reconcile import (
     FIRST,
     MEASURES,
@@ -24,6 +29,7 @@ from forecaster.reconcile import (
     waterfall,
 )
 from forecaster.resources import data_dir
+from forecaster.theories import Weighting
 
 YEARS = [2026, 2027]
 
@@ -118,6 +124,33 @@ def test_what_came_is_held_against_the_first_runs_band():
     assert found[["line", "came", "within"]].to_numpy().tolist() == [["outgo", 111.0, False], ["income", 90.0, True]]
 
 
+def fitted(folder: Path, identity: str, medians: dict[str, float], accepted: bool = True) -> Path:
+    """What of a fit's folder tells what it has learnt: an 90% interval of one either way."""
+    folder.mkdir(exist_ok=True)
+    rows = [("fund", name, m - 1.0, m, m + 1.0) for name, m in medians.items()]
+    columns = ["block", "name", "posterior_q5", "posterior_q50", "posterior_q95"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "priors.csv", index=False)
+    (folder / "manifest.json").write_text(json.dumps({"hash": identity, "accepted": accepted}))
+    return folder
+
+
+def test_the_fit_before_is_the_check_of_a_refit(tmp_path, capsys):
+    assert learnt_before(tmp_path / "none") is None
+    assert learnt_before(fitted(tmp_path / "rejected", "r", {"a": 0.0}, accepted=False)) is None
+    before = learnt_before(fitted(tmp_path / "fit", "old", {"a": 0.0, "b": 5.0, "c": 1.0, "gone": 1.0}))
+    after = fitted(tmp_path / "fit", "new", {"a": 0.9, "b": 3.0, "c": 2.5, "came": 1.0})
+    found = against_previous(before, after)
+    assert found is not None
+    assert (found["fit"], found["parameters"]) == ("old", 3)
+    # The interval of two is 3.29 standard deviations wide: b moved by 2, c by 1.5, a by 0.9 and stayed inside.
+    assert [(row["name"], round(row["moved"], 2)) for row in found["outside"]] == [("b", -3.29), ("c", 2.47)]
+    print_moved(found)
+    told = capsys.readouterr().out
+    assert "Against the fit before (old): 2 of 3 parameters lie outside its 90% interval." in told
+    assert "- fund b: 5 -> 3 (-3.3 of its standard deviations)" in told
+    assert against_previous(learnt_before(after), after) is None, "the same fit"
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 def run(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
@@ -168,6 +201,32 @@ def test_assumptions_and_law_are_told_apart_to_the_last_digit(tmp_path, kept):
         written = pd.read_csv(tmp_path / "moved" / f"{name}.csv")
         assert list(written.columns) == told.loc[told["table"] == name, "column"].tolist()
     assert "<svg" in (tmp_path / "moved" / "reserve.svg").read_text("utf-8")
+
+
+def test_other_weights_of_theories_are_a_step_of_their_own(kept, monkeypatch):
+    """The second run is kept after a backtest that believes in one theory alone, under another rate."""
+    asked = ("--horizon", "2028", "--draws", "20")
+    first = kept(*asked)
+    held = load_fit("tw_nhi").weighting()
+    alone = Weighting({name: float(name == "theory_trend") for name in held.weights}, "another record")
+    monkeypatch.setattr(Fit, "weighting", lambda self, theory=None: alone)
+    rate = "general_premium_rate=0.06@2027-01-01"
+    second = kept(*asked, "--set", rate)
+    result = run("reconcile", first, second, "--json")
+    assert result.exit_code == 0, result.output
+    steps = {(s["measure"], s["step"]): s["value"] for s in json.loads(result.stdout)["steps"] if s["year"] == 2028}
+    assert {step for _, step in steps} == {FIRST, "weights of theories", "law", SECOND}
+    law = Policy(find_pool("tw_nhi").law)
+    before, after = (
+        project(load_fit("tw_nhi").basis(2028, 20, weighed=w), law).outgo[-1].mean() for w in (held, alone)
+    )
+    assert steps["outgo", "weights of theories"] == pytest.approx(after - before, rel=1e-9)
+    assert abs(after - before) > 0.01
+    for measure in MEASURES:
+        parts = steps[measure, "weights of theories"] + steps[measure, "law"]
+        assert steps[measure, FIRST] + parts == pytest.approx(steps[measure, SECOND], abs=1e-9)
+    # The first run still comes out as it was kept, though the backtest has changed.
+    assert run("runs", "verify", first).exit_code == 0
 
 
 def test_the_same_run_twice_moves_nothing(kept):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import altair as alt
 import docx
@@ -16,12 +17,25 @@ from typer.testing import CliRunner
 from forecaster import pictures
 from forecaster.cli import app
 from forecaster.cli.report import material_of
+from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.policy import Policy
-from forecaster.report import LANGUAGES, Blank, Heading, Paragraph, Picture, Table, Texts, render, report_blocks
+from forecaster.pools import Adjustment, find_pool
+from forecaster.report import (
+    LANGUAGES,
+    Blank,
+    Bullets,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    Texts,
+    render,
+    report_blocks,
+)
 from forecaster.report.content import balances, title_of
 from forecaster.report.rendering import _installed
-from forecaster.report.stress import TESTS, Sensitivity, changed, sensitivities
+from forecaster.report.stress import TESTS, Sensitivity, changed, groups, sensitivities
 from forecaster.report.texts import read_texts
 from forecaster.schemes import load_scheme
 from forecaster.store import open_store
@@ -60,13 +74,13 @@ def material(kept):
 
 @pytest.fixture(scope="module", autouse=True)
 def _charts_once():
-    """Each chart is drawn once for all files."""
+    """Each kind of chart is drawn once for all files."""
     drawn: dict[str, bytes] = {}
 
     def png(spec: dict) -> bytes:
-        key = json.dumps(spec, sort_keys=True)
+        key = json.dumps([layer["mark"] for layer in spec["layer"]], sort_keys=True)
         if key not in drawn:
-            drawn[key] = pictures.png(spec)
+            drawn[key] = pictures.png(spec, scale=1.0)
         return drawn[key]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -196,10 +210,10 @@ def test_a_missing_font_is_told():
 def test_the_command_writes_and_never_overwrites(kept, tmp_path, monkeypatch):
     store, _, second = kept
     monkeypatch.setenv("FORECASTER_STORE", store.address)
-    target = tmp_path / "report.html"
-    words = ("report", second.short, "--format", "html", "--lang", "zh-Hans", "--out", target)
+    target = tmp_path / "report.docx"
+    words = ("report", second.short, "--format", "docx", "--lang", "zh-Hant", "--out", target)
     assert run(*words).exit_code == 0
-    assert "12 精算意见" in target.read_text("utf-8")
+    assert "12 精算意見" in [paragraph.text for paragraph in docx.Document(target).paragraphs]
     refused = run(*words)
     assert refused.exit_code == 2
     assert "exists already" in refused.stderr
@@ -228,6 +242,53 @@ def test_sensitivities_lie_on_the_right_side():
     assert months["shock"] < months["as_projected"]
     below = table[table["year"] == 2033].set_index("test")["below"]
     assert below["optimistic"] <= below["as_projected"] <= below["pessimistic"]
+
+
+def test_a_group_is_the_fifth_of_the_futures_that_lies_farthest_to_one_side():
+    basis, policy = random_basis(100, 6), Policy(load_scheme("tw_nhi_2g"))
+    # The dearer a future, the older its people.
+    basis = replace(basis, drivers={"share_65_and_over": basis.outlay / 1e4})
+    table = groups(basis, policy, [2026, 2031], 1.0).set_index(["group", "year"])
+    assert set(table.index.get_level_values("group")) == {"older", "younger", "base_weak", "base_strong"}
+    months = project(basis, policy).reserve_months
+    dearest = sorted(range(100), key=lambda draw: basis.outlay[-1, draw])[-20:]
+    assert table.loc[("older", 2031), "months"] == pytest.approx(np.median(months[-1, dearest]))
+    fallen = sum((months[:, draw] < 1.0).any() for draw in dearest)
+    assert table.loc[("older", 2031), "below"] == fallen / 20
+    assert table.loc[("older", 2031), "months"] < table.loc[("younger", 2031), "months"]
+    assert table.loc[("base_weak", 2031), "months"] < table.loc[("base_strong", 2031), "months"]
+    assert not len(groups(random_basis(99, 4), policy, [2026], 1.0)), "no median of nineteen futures"
+
+
+def test_what_moves_the_fund_stands_before_what_moves_people_and_declarations_in_the_data(material):
+    priors = pd.DataFrame(
+        [("mortality", "drift"), ("fund", "category_mix[0]"), ("economy", "growth"), ("fund", "cost_drift")],
+        columns=["block", "name"],
+    ).assign(why="because", **{f"{kind}_{q}": 0.5 for kind in ("prior", "posterior") for q in ("q5", "q50", "q95")})
+    pool = replace(
+        find_pool("cn_urrbmi"),
+        adjustments=(Adjustment(year=2012, amount=-350.0, reason="loan repaid"),),
+        breaks=(),
+        confirmed=("outgo 2009",),
+    )
+    history = pd.DataFrame([("outgo", 2019, 9.0, "published")], columns=["line", "year", "mean", "kind"])
+    more = {
+        "priors": priors,
+        "pool": pool,
+        "history": history,
+        "fit": {"hash": "a", "seed": 1, "versions": {}, "blocks": {}},
+    }
+    blocks = report_blocks(replace(material, **more), Texts("en"))
+    table = next(block for block in blocks if isinstance(block, Table) and block.caption.startswith("Main prior"))
+    assert [row[0] for row in table.rows] == [
+        "fund cost_drift",
+        "economy growth",
+        "mortality drift",
+        "fund category_mix[0]",
+    ]
+    told = [item for block in blocks if isinstance(block, Bullets) for item in block.items]
+    assert "2012: the reserve moved by -350 TWD bn beyond the flows: loan repaid" in told
+    assert "outgo 2009: looks odd, and was confirmed" in told
 
 
 def test_reserves_are_held_against_their_flows():

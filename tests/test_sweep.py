@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from forecaster import sweep as room
 from forecaster.basis import read_basis
 from forecaster.cli import app
-from forecaster.cli.sweep import pieces_of
+from forecaster.cli.sweep import pieces_of, summary
 from forecaster.errors import ForecasterError
-from forecaster.export import forecast_table, probability_table, run_scenarios
+from forecaster.export import BASELINE, REFORM, forecast_table, probability_table, run_scenarios
 from forecaster.fitted import load_fit
+from forecaster.fund_stack import law_with_stack
 from forecaster.policy import Policy, Reform
 from forecaster.pools import find_pool
 from forecaster.schemes import load_scheme
@@ -46,24 +47,33 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 def test_a_row_is_what_a_projection_of_that_pool_says():
-    (piece,) = pieces({"pools": ["cn_urrbmi"], "horizon": 2028, "draws": 40, "seeds": [7]})
-    table = piece_table(piece).set_index("year")
+    """Under a reform of a benefit layer, which the law of the pool alone does not know."""
+    layer = "cn_serious_illness.deductible_income_share=0.25@2026-01-01"
+    plan = {"pools": ["cn_urrbmi"], "horizon": 2028, "draws": 40, "seeds": [7], "scenarios": {"layer": [layer]}}
+    (piece,) = pieces(plan)
+    table = piece_table(piece)
     basis = load_fit("cn_urrbmi").basis(2028, 40, seed=7)
-    scenarios = run_scenarios(basis, Policy(find_pool("cn_urrbmi").law))
-    lines = forecast_table(scenarios).set_index(["line", "year"])
-    chances = probability_table(scenarios).set_index("year")
+    law = law_with_stack(find_pool("cn_urrbmi").law)
+    scenarios = run_scenarios(basis, Policy(law), Policy(law, Reform.parse([layer])))
+    lines = forecast_table(scenarios).set_index(["scenario", "line", "year"]).sort_index()
+    chances = probability_table(scenarios).set_index(["scenario", "year"]).sort_index()
     assert (table["seed"] == 7).all()
     assert (table["draws"] == 40).all()
-    for ours, line, theirs in (
-        ("income_mean", "total_income", "mean"),
-        ("outgo_mean", "outgo", "mean"),
-        ("reserve_q0.1", "reserve", "q0.1"),
-        ("reserve_months_q0.9", "reserve_months", "q0.9"),
-        ("pay_as_you_go_rate_q0.5", "pay_as_you_go_rate", "q0.5"),
-    ):
-        assert table[ours].to_numpy() == pytest.approx(lines.loc[line, theirs].to_numpy(), rel=1e-12)
-    for name in ("below_floor_by_year", "depleted_by_year", "deficit_by_year"):
-        assert table[name].tolist() == chances[name].tolist()
+    for name, theirs in (("law", BASELINE), ("layer", REFORM)):
+        ours = table[table["scenario"] == name].set_index("year")
+        for column, line, statistic in (
+            ("income_mean", "total_income", "mean"),
+            ("outgo_mean", "outgo", "mean"),
+            ("reserve_q0.1", "reserve", "q0.1"),
+            ("reserve_months_q0.9", "reserve_months", "q0.9"),
+            ("pay_as_you_go_rate_q0.5", "pay_as_you_go_rate", "q0.5"),
+        ):
+            assert ours[column].to_numpy() == pytest.approx(lines.loc[(theirs, line), statistic].to_numpy(), rel=1e-12)
+        for column in ("below_floor_by_year", "depleted_by_year", "deficit_by_year"):
+            assert ours[column].tolist() == chances.loc[theirs, column].tolist()
+    gap = table.loc[table["scenario"] == "layer", "reserve_less_law_mean"]
+    assert gap.iloc[-1] < 0.0, "a lower deductible costs the fund"
+    assert "distribution of spending" in dict(piece.inputs)
     assert load_fit("cn_urrbmi").basis(2028, 40, seed=8).hash != basis.hash
 
 
@@ -113,8 +123,18 @@ def test_one_table_with_its_dictionary_comes_out(tmp_path):
     assert contents(tmp_path / "out") == found
 
 
+def test_the_summary_keeps_pools_apart_whose_years_follow_each_other():
+    """The first pool's last year is the one before the second's first."""
+    rows = [("a", None, "law", 2024, 0.1, 5.0), ("a", None, "law", 2025, 0.9, 1.0), ("b", None, "law", 2026, 0.2, 3.0)]
+    table = pd.DataFrame(
+        rows, columns=["pool", "seed", "scenario", "year", "below_floor_by_year", "reserve_months_q0.5"]
+    )
+    (told,) = summary(table.assign(reserve_less_law_mean=0.0))
+    assert (told["pools"], told["below"], told["months"]) == (2, 1, 2.0)
+
+
 # --- stopping and going on --------------------------------------------------------------------------------------------
-def test_a_stopped_sweep_goes_on_and_gives_the_same_bytes(tmp_path):
+def test_a_stopped_sweep_goes_on_and_gives_the_same_bytes_and_a_grown_plan_computes_only_what_is_new(tmp_path):
     plan = outlooks(6)
     sweep(pieces(plan), tmp_path / "whole", plan, threads=2)
 
@@ -132,18 +152,14 @@ def test_a_stopped_sweep_goes_on_and_gives_the_same_bytes(tmp_path):
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "stopped/parts").glob("*.parquet")}
     assert computed.items() <= kept.items(), "what was there was not computed again"
-
-
-def test_a_grown_plan_computes_only_what_is_new(tmp_path):
-    sweep(pieces(outlooks(2)), tmp_path / "out", outlooks(2))
-    swept = sweep(pieces(outlooks(3)), tmp_path / "out", outlooks(3))
-    assert (swept.computed, swept.found) == (1, 2)
-    other = {**outlooks(3), "scenarios": {"higher": [RATE.replace("557", "560")]}}
-    assert sweep(pieces(other), tmp_path / "out", other).computed == 3
+    swept = sweep(pieces(outlooks(7)), tmp_path / "stopped", outlooks(7))
+    assert (swept.computed, swept.found) == (1, 6)
+    other = {**plan, "scenarios": {"higher": [RATE.replace("557", "560")]}}
+    assert not {piece.key for piece in pieces(other)} & {path.split(".")[0] for path in kept}, "all are new"
 
 
 def test_a_killed_worker_loses_nothing(tmp_path):
-    plan = outlooks(12)
+    plan = outlooks(8)
     sweep(pieces(plan), tmp_path / "threads", plan)
     with cluster() as (address, worker):
 
@@ -153,7 +169,7 @@ def test_a_killed_worker_loses_nothing(tmp_path):
 
         swept = sweep(pieces(plan), tmp_path / "cluster", plan, scheduler=address, told=kill)
     assert worker.returncode == -9
-    assert (swept.computed, swept.failed) == (12, {})
+    assert (swept.computed, swept.failed) == (8, {})
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 
 
@@ -167,7 +183,7 @@ def test_a_piece_that_fails_is_named_and_the_others_are_kept(tmp_path):
     swept = sweep([good[0], stale, good[2]], tmp_path / "out", plan)
     assert list(swept.failed) == ["pool 1"]
     assert contents(tmp_path / "out") == {}
-    assert sweep(good, tmp_path / "out", plan).found == 2
+    assert {path.stem for path in (tmp_path / "out/parts").glob("*.parquet")} == {good[0].key, good[2].key}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +222,15 @@ def test_a_folder_with_other_things_and_a_silent_scheduler_are_refused(tmp_path,
     (tmp_path / "letter.txt").write_text("mine")
     with pytest.raises(ForecasterError, match="holds other things and no earlier sweep"):
         sweep(pieces(outlooks(1)), tmp_path, {})
+    (tmp_path / "busy").mkdir()
+
+    def meanwhile(done: int, of: int) -> None:
+        with pytest.raises(ForecasterError, match=r"another sweep is at work in .*busy; wait for its end"):
+            sweep([], tmp_path / "busy", {})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(pieces(outlooks(1)), tmp_path / "busy", {}, told=meanwhile)
     monkeypatch.setattr(room, "CONNECT_S", 0.2)
     with pytest.raises(ForecasterError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1.*dask scheduler"):
         sweep(pieces(outlooks(1)), tmp_path / "out", {}, scheduler="tcp://127.0.0.1:1")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xlsxwriter
 
 from forecaster.demography.tables import FERTILE_AGES, N_AGES, WppTables
 
@@ -66,4 +67,66 @@ def write_wpp(
         frame = _rows(code, name, years, ages, {"mx": tables.mx[at][:, sex], "qx": tables.mx[at][:, sex]})
         path = folder / f"{STEM}_Life_Table_Complete_Medium_{word}_{span}.csv.gz"
         written.append(_write(path, frame.assign(SexID=sex + 1, Sex=word)))
+    return written
+
+
+_TITLES = ("United Nations", "Population Division", "Department of Economic and Social Affairs", "World Population")
+_FRONT = ["Index", "Variant", "Region, subregion, country or area *", "Notes", "Location code", "ISO3 Alpha-code"]
+_FRONT += ["ISO2 Alpha-code", "SDMX code**", "Type", "Parent code", "Year"]
+_LIFE = ["Age (x)", "Age interval (n)", "Central death rate m(x,n)", "Probability of dying q(x,n)"]
+_SRB = "Sex Ratio at Birth (males per 100 female births)"
+
+
+def write_workbook(
+    path: Path, title: str, code: str, headings: list[object], rows: dict[int, list[list[float]]]
+) -> Path:
+    """A workbook in the UN's layout: titles, headings in row 17, estimates to 2023, later years in sheets of variants.
+
+    Parameters
+    ----------
+    rows
+        By year, the figures below ``headings``; several rows a year in life tables.
+    """
+    with xlsxwriter.Workbook(path) as book:
+        for sheet, variant in (("Estimates", "Estimates"), ("Medium variant", "Medium"), ("High variant", "High")):
+            page = book.add_worksheet(sheet)
+            for at, line in enumerate((*_TITLES, title)):
+                page.write(3 + at, 4, line)
+            page.write_row(16, 0, [*_FRONT, *headings])
+            page.write_row(17, 0, [1, variant, "WORLD", "", 900, "", "", 1, "World", 0, 1990, *["..."] * len(headings)])
+            lines = [
+                [at, variant, "France", "a", 250, code, "FR", 250, "Country/Area", 926, year, *figures]
+                for at, (year, table) in enumerate(rows.items())
+                if (year <= 2023) == (variant == "Estimates")
+                for figures in table
+            ]
+            for at, line in enumerate(lines):
+                page.write_row(18 + at, 0, line)
+        book.add_worksheet("NOTES").write(0, 0, "Notes")
+    return path
+
+
+def write_wpp_workbooks(folder: Path, tables: WppTables, code: str, years: np.ndarray) -> list[Path]:
+    """What :func:`write_wpp` writes with the people of 1 July, in the UN's workbooks; their paths."""
+    at = {int(year): int(year - tables.years[0]) for year in years}
+    ages = [*range(100), "100+"]
+    written = []
+    for sex, word in enumerate(("Male", "Female")):
+        people = {year: [(tables.population_1july[i, sex] / 1000.0).tolist()] for year, i in at.items()}
+        title = f"File POP/01: {word} population by single age, region, subregion and country, annually (thousands)"
+        name = f"{STEM}_POP_F01_{sex + 2}_POPULATION_SINGLE_AGE_{word.upper()}.xlsx"
+        written.append(write_workbook(folder / name, title, code, ages, people))
+        lives = {year: [[x, 1, tables.mx[i, sex, x], 0.5] for x in range(N_AGES)] for year, i in at.items()}
+        title = f"File MORT/06: Single age life tables, {word.lower()}s"
+        name = f"{STEM}_MORT_F06_{sex + 2}_SINGLE_AGE_LIFE_TABLE_ESTIMATES_{word.upper()}.xlsx"
+        written.append(write_workbook(folder / name, title, code, list(_LIFE), lives))
+    fertile = (FERTILE_AGES >= 15) & (FERTILE_AGES < 50)
+    births = {year: [(1000.0 * tables.asfr[i, fertile]).tolist()] for year, i in at.items()}
+    name = f"{STEM}_FERT_F01_FERTILITY_RATES_BY_SINGLE_AGE_OF_MOTHER.xlsx"
+    title = "File FERT/01: Fertility rates by single age of mother (births per 1,000 women)"
+    written.append(write_workbook(folder / name, title, code, FERTILE_AGES[fertile].tolist(), births))
+    ratio = {year: [[83000.0, 100.0 * tables.srb[i]]] for year, i in at.items()}
+    name = f"{STEM}_GEN_F01_DEMOGRAPHIC_INDICATORS_COMPACT.xlsx"
+    headings = ["Total Population, as of 1 January (thousands)", _SRB]
+    written.append(write_workbook(folder / name, "File GEN/01: Demographic indicators", code, headings, ratio))
     return written

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from forecaster.certificate import NO_FIT
+from forecaster.certificate import NO_FIT, certificate_lines
 from forecaster.errors import ForecasterError
 from forecaster.schemes import Scheme
 from forecaster.scores import MODEL
@@ -24,7 +24,7 @@ def show(ref: Reference) -> None:
         _("What the figures rest on: sources, known contradictions, the fit's own checks, and what is assumed.")
     )
     if language.current() != language.ENGLISH:
-        st.caption(_("Titles and notes of sources and the full record stand as they were written, mostly in English."))
+        st.caption(_("Titles and notes of sources stand in the language in which they were written."))
     _verdict(ref)
     _record(ref)
     _learnt(ref)
@@ -80,7 +80,7 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
             _("from"): value.start.isoformat(),
             _("value"): words.choices().get(value.value, value.value)
             if isinstance(value.value, str)
-            else f"{value.value:.10g}",
+            else f"{value.value * words.data_scale(parameter.unit):.10g}",
             _("unit"): words.data_unit(parameter.unit),
             _("status"): levers.statuses().get(value.status, value.status),
             _("source"): value.source,
@@ -178,7 +178,7 @@ def lost_frame(content: Mapping[str, Any]) -> pd.DataFrame:
         (lines[row["line"]], row["horizon"], said(row["label"]), row["n"], f"{row['ours']:.4f}", f"{row['rival']:.4f}")
         for row in content["comparisons"][MODEL]["lost"]
     ]
-    columns = [_("line"), _("years ahead"), _("rule"), _("outcomes"), _("our score"), _("its score")]
+    columns = [_("line"), _("years ahead"), _("naive rule"), _("outcomes"), _("our score"), _("its score")]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -201,7 +201,7 @@ def _record(ref: Reference) -> None:
         )
     )
     with st.expander(_("The record in full, as the certificate has it")):
-        st.markdown("\n".join(f"- {text}" for text in ref.record.lines))
+        st.markdown("\n".join(f"- {text}" for text in certificate_lines(content, _)))
     lost = lost_frame(content)
     if len(lost):
         with st.expander(_("Where a naive rule did better")):
@@ -316,8 +316,9 @@ def _past(ref: Reference) -> None:
     )
     columns = ["line", "year", "kind", "q2.5", "q50", "q97.5", "unit", "source"]
     past = ref.history[columns].sort_values(["line", "year"])
-    kinds = words.series()
+    kinds, scale = words.series(), past["unit"].map(words.data_scale)
     past = past.assign(
+        **{name: past[name] * scale for name in ("q2.5", "q50", "q97.5")},
         line=past["line"].map(record_lines()),
         kind=past["kind"].map(lambda kind: kinds.get(kind, kind)),
         unit=past["unit"].map(words.data_unit),
@@ -345,6 +346,7 @@ def break_frame(breaks: pd.DataFrame) -> pd.DataFrame:
     }  # fmt: skip
     known = words.checked()
     told = {
+        "size": pd.to_numeric(breaks["size"]) * breaks["unit"].map(words.data_scale),
         "identity": breaks["identity"].map(lambda name: words.named(known, str(name))),
         "unit": breaks["unit"].map(words.data_unit),
         "reason": breaks["reason"].map(said),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from forecaster.attribution import SPENDING_DRIVERS, spending_growth
-from forecaster_dashboards import charts, frames, language, service, state, words
+from forecaster_dashboards import charts, frames, language, levers, service, state, words
 from forecaster_dashboards.charts import Spec
 from forecaster_dashboards.language import _, number
 from forecaster_dashboards.view import View, draw
@@ -129,8 +129,7 @@ def _waterfall(view: View) -> Drawn:
 
 def lever_name(view: View, name: str) -> str:
     """A lever's name from a reform's parameter or category of shares."""
-    parameter = view.ref.scheme.parameters.get(name)
-    return words.label(parameter, name) if parameter else name
+    return levers.title(view.ref, name) if name in view.ref.scheme.parameters else name
 
 
 def _payers(view: View) -> Drawn:

@@ -43,6 +43,15 @@ _ONE_ARTICLE = re.compile(r"(?:(?P<act>Regulations|Rules) )?Art\. (?P<numbers>[\
 # References to articles and nothing else: these are put together and not translated one by one.
 ARTICLES = re.compile(f"{_ARTICLE}(?:; {_ARTICLE})*")
 
+# Sentences that the engine puts together (forecaster.plain_futures); what stands in them is translated by itself.
+PUT_TOGETHER = (
+    "{line} of {first} to {last} on another footing, off by about {size} give or take {spread}: {why}",
+    "Premium rate of {years}: not given; the last known one is taken, or else the first.",
+    "Income that the premium rate does not move: {share} of all, as pool.toml says.",
+    "All income moves with the premium rate, since pool.toml states no other_income_share.",
+    "Years without a figure, estimated: {lines}.",
+)
+
 _current: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
@@ -109,7 +118,27 @@ def said(text: str) -> str:
     if not text:
         return ""
     found = _catalogue(current()).gettext(text)
-    return _articles(text) if found == text and current() != ENGLISH and ARTICLES.fullmatch(text) else found
+    if found != text or current() == ENGLISH:
+        return found
+    return _articles(text) if ARTICLES.fullmatch(text) else _put_together(text)
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The sentences of :data:`PUT_TOGETHER`, each with the pattern that finds what has been put into it."""
+    return tuple((s, re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+?)", re.escape(s)))) for s in PUT_TOGETHER)
+
+
+def _put_together(text: str) -> str:
+    """A sentence of :data:`PUT_TOGETHER` in the reader's language; another as it is."""
+    for sentence, pattern in _patterns():
+        if match := pattern.fullmatch(text):
+            return _(sentence, **{name: said(piece) for name, piece in match.groupdict().items()})
+    # A list of lines and counts: "income 3, outgo 5".
+    pieces = [piece.rpartition(" ") for piece in text.split(", ")]
+    if all(count.isdigit() and name.isalpha() for name, _space, count in pieces):
+        return any_of(f"{said(name)} {count}" for name, _space, count in pieces)
+    return text
 
 
 def _articles(text: str) -> str:

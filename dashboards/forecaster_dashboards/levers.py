@@ -95,20 +95,24 @@ def prepare(ref: Reference) -> None:
         levers, notes = read(ref, link)
         notes = notes or [_("The levers stand as the link has them.")]
     put(ref, levers)
-    _keep_compared(ref)
+    notes += _keep_compared(ref)
     st.session_state[HISTORY] = [state.to_link(ref.law, levers, ref.fit_hash)]
     st.session_state[NOTES] = notes
     st.session_state[READY] = (ref.pool, link)
 
 
-def _keep_compared(ref: Reference) -> None:
-    """Scenarios that the address keeps for comparison; one that cannot be read is left out."""
-    found = []
-    for text in st.query_params.get(address.COMPARED, "").split("!")[:MOST_KEPT]:
-        levers, _notes = read(ref, text) if text else (unmoved(ref), [])
+def _keep_compared(ref: Reference) -> list[str]:
+    """Keep the scenarios that the address has for comparison; a sentence for each that is left out."""
+    found, said = [], []
+    texts = [text for text in st.query_params.get(address.COMPARED, "").split("!") if text]
+    for text in texts[:MOST_KEPT]:
+        levers, _notes = read(ref, text)
         if state.reform_of(ref.law, levers).changes:
             found.append(state.to_link(ref.law, levers, ref.fit_hash))
+        else:
+            said.append(state.dropped(text))
     st.session_state[KEPT] = found
+    return said + [state.dropped(text) for text in texts[MOST_KEPT:][:1]]
 
 
 def remember(ref: Reference, levers: Levers) -> None:
@@ -286,12 +290,19 @@ def statuses() -> dict[str, str]:
     }
 
 
+def title(ref: Reference, name: str) -> str:
+    """A lever's name, that of a layer's term with the layer before it."""
+    label = words.label(ref.scheme.parameters[name], name)
+    layer = ref.stack.by_id.get(name.partition(".")[0]) if ref.stack else None
+    return label if layer is None else f"{language.said(layer.label)}{_(': ')}{label}"
+
+
 def change_words(ref: Reference, change: Change) -> str:
     """One change of a reform as a sentence."""
     parameter = ref.scheme.parameters[change.name]
     return _(
         "{lever}: {value} from {day}",
-        lever=words.label(parameter, change.name),
+        lever=title(ref, change.name),
         value=words.lever_value(parameter, change.value),
         day=language.day(change.start),
     )

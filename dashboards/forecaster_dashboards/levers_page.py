@@ -84,7 +84,7 @@ def _groups(ref: Reference) -> None:
     levers.span(ref)
     levers.buttons(ref)
     for group, title in words.group_names(ref.place).items():
-        names = [name for name in ref.levers if words.group_of(name) == group]
+        names = [name for name in ref.levers if words.group_of(name) == group and name not in ref.layer_terms]
         if not names:
             continue
         with st.container(border=True):
@@ -151,7 +151,7 @@ def _timing(view: View) -> None:
         widget_key = f"day.{name}"
         st.session_state[widget_key] = view.levers.day(name)
         st.date_input(
-            _("{lever} from", lever=words.label(ref.scheme.parameters[name], name)),
+            _("{lever} from", lever=levers.title(ref, name)),
             min_value=earliest, max_value=latest,
             format=language.date_pattern(), key=widget_key, on_change=_day_moved, args=(name,),
         )  # fmt: skip
@@ -178,9 +178,7 @@ def _drop_step(i: int) -> None:
 def _later_step(view: View, earliest: dt.date, latest: dt.date) -> None:
     ref = view.ref
     numeric = [name for name in ref.levers if ref.scheme.parameters[name].bounds]
-    name = st.selectbox(
-        _("Lever"), numeric, key="step_lever", format_func=lambda n: words.label(ref.scheme.parameters[n], n)
-    )
+    name = st.selectbox(_("Lever"), numeric, key="step_lever", format_func=lambda n: levers.title(ref, n))
     parameter = ref.scheme.parameters[name]
     steps = state.grid(parameter)
     low, high = (state.shown(parameter, bound) for bound in parameter.bounds or (0.0, 0.0))

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import streamlit as st
 
+from forecaster.certificate import coverage_warnings
 from forecaster.errors import ForecasterError
 from forecaster_dashboards import access, address, language, levers, logs, look, references, view, words
 from forecaster_dashboards.language import _
@@ -147,6 +148,8 @@ def warnings(ref: Reference) -> tuple[str, ...]:
         "stale": _("The backtest belongs to another model or other figures than this fit."),
         "damaged": _("The record of the backtest is damaged and cannot be trusted."),
     }
-    if ref.record is None or not ref.record.warnings or language.current() == language.ENGLISH:
+    record = ref.record
+    if record is None or language.current() == language.ENGLISH:
         return ref.warnings
-    return (known[ref.record.status],) if ref.record.status in known else ref.warnings
+    said = [known[record.status]] if record.status in known else []
+    return (*said, *(coverage_warnings(record.content, _) if record.content else ()))

@@ -33,11 +33,8 @@ def _body(ref: Reference) -> None:
     _tables(view, year, begin)
     if service.incidence(ref.pool) is None:
         return
-    left, right = st.columns(2, gap="large")
-    with left:
-        _categories(view, year)
-    with right:
-        _incomes(view, year)
+    _categories(view, year)
+    _incomes(view, year)
     _cohorts(view)
 
 
@@ -105,7 +102,9 @@ def _incomes(view: View, year: int) -> None:
 
 def _cohorts(view: View) -> None:
     """What cohorts still pay and receive."""
-    with st.expander(_("Birth cohorts: what each still pays and receives"), key="cohorts", on_change="rerun") as opened:
+    with st.expander(
+        _("Birth cohorts: what each pays and receives in a life"), key="cohorts", on_change="rerun"
+    ) as opened:
         if not opened.open:
             return
         births = tuple(birth for birth in BORN if birth <= view.ref.first_year)
@@ -114,19 +113,23 @@ def _cohorts(view: View) -> None:
         except ForecasterError:
             st.caption(_("This fund's model knows neither ages nor an economy, so there are no cohorts."))
             return
-        last = int(view.ref.basis.years[-1])
         rows = [
             {"name": str(birth), "value": float(net) / 1e3}
-            for birth, net in zip(found.births, found.net.mean(axis=1), strict=True)
+            for birth, net in zip(found.births, np.median(found.net, axis=1), strict=True)
         ]
         unit = _("thousand {currency} a person", currency=language.money_unit(view.ref.scheme.currency))
-        title = _("Benefits less payments by year of birth, {first} to {last}", first=view.ref.first_year, last=last)
+        first, last = int(found.first.min()), int(found.last.max())
+        title = _("Benefits less payments by year of birth, {first} to {last}", first=first, last=last)
         text = " ".join(f"{row['name']}: {number(float(str(row['value'])))} {unit}." for row in rows)
         draw(charts.bars_chart(rows, title=title, unit=unit), text)
         st.caption(
             _(
-                "Mean of the futures, each year's money carried back by the growth of GDP per head, through the last "
-                "year only: the young still have benefits to come after it. Payments of employers and government "
-                "count for those insured."
+                "Median of the futures, for a person alive in the first year counted (that of birth, or {first}): each "
+                "year's money carried there by the growth of GDP per head, in money of {year}. Counted to {last}: the "
+                "young still have benefits to come after it. Payments of employers and government count for those "
+                "insured.",
+                first=first,
+                year=view.ref.first_year,
+                last=last,
             )
         )

@@ -18,7 +18,7 @@ from forecaster.household import ALL, household_measures, read_households, shipp
 from forecaster.layers import Stack, load_stack
 from forecaster.policy import Change, Policy, Reform
 from forecaster.resources import data_dir
-from forecaster_dashboards import address, charts, language, state, words
+from forecaster_dashboards import address, charts, fund_care, language, state, words
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
@@ -78,6 +78,10 @@ def _body(ref: Reference) -> None:
         st.caption(
             _("The layers held are those of mainland China; this fund's own co-payments stand among its levers.")
         )
+    if st.session_state.get("stack_pool") != ref.pool:
+        # Another fund has been chosen: the layers behind it come first.
+        own = ref.stack.id if ref.stack and ref.stack.id in known else next(iter(known))
+        st.session_state.update({"stack_pool": ref.pool, "stack": own})
     for sentence in _arrived(known, ref):
         st.info(sentence, icon=":material/link:")
     one, two, three = st.columns([2, 1, 1])
@@ -116,6 +120,7 @@ def _body(ref: Reference) -> None:
                 _picture(stack, claims, dict(zip(names, paid, strict=True)), paying, title)
         _averages(chosen, stack, reform, year)
         _households(stack, reform, year)
+        fund_care.show(ref, stack, reform)
     except ForecasterError as error:
         st.error(_("These terms contradict each other. Put one of them back."))
         st.caption(str(error))

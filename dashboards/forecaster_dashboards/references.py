@@ -16,6 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from forecaster.basis import Basis
 from forecaster.certificate import Record, read_record
+from forecaster.fund_stack import LawWithStack, law_with_stack
+from forecaster.layers import Stack
 from forecaster.policy import Policy, Reform
 from forecaster.pools import Pool, find_pool, pool_names
 from forecaster.resources import data_dir
@@ -97,6 +99,16 @@ class Reference:
     def levers(self) -> tuple[str, ...]:
         """Parameters that are offered as levers."""
         return state.lever_names(self.law.scheme, tuple(preset.reform for preset in self.presets))
+
+    @property
+    def stack(self) -> Stack | None:
+        """Layers of benefits behind the fund, whose terms are levers too; None where none belong to it."""
+        return self.scheme.stack if isinstance(self.scheme, LawWithStack) else None
+
+    @cached_property
+    def layer_terms(self) -> frozenset[str]:
+        """Levers that are terms of the layers of benefits: they stand on the page of protection."""
+        return frozenset(self.stack.law.parameters) & frozenset(self.levers) if self.stack else frozenset()
 
     @property
     def last_start_year(self) -> int:
@@ -185,7 +197,7 @@ def obtain(pool: str) -> Reference:
     return Reference(
         pool=pool,
         place=fit.place,
-        law=Policy(meant.law),
+        law=Policy(law_with_stack(meant.law)),
         basis=fit.basis(LAST_YEAR),
         history=fit.history,
         manifest=fit.manifest,

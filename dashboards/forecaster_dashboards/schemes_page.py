@@ -126,7 +126,8 @@ def _transplant(ref: Reference) -> None:
 
 def _title(scheme: Scheme) -> str:
     until = "" if scheme.end is None else f", {_('until {day}', day=language.day(scheme.end))}"
-    return f"{language.said(scheme.label)} ({scheme.place}{until})"
+    place = words.places().get(scheme.place.upper(), scheme.place)
+    return f"{language.said(scheme.label)} ({place}{until})"
 
 
 def value_on(parameter: Parameter, day: dt.date) -> str:

@@ -1,7 +1,8 @@
-"""What stands between the network and the pages: headers of safety, and where the browser finds the server.
+"""What stands between the network and the pages: headers of safety, and what the browser is told beforehand.
 
 Streamlit's page looks for its server under its own address first (``/levers/_stcore/health``) and logs an error for
-every miss. The line that is put into the page tells it the root, which is where the server is.
+every miss. The line that is put into the page tells it the root, which is where the server is. Scripts, styles and
+fonts are answered here (:mod:`forecaster_dashboards.assets`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,21 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 from streamlit.starlette import App
 
 from forecaster.errors import ForecasterError
-from forecaster_dashboards import references
+from forecaster_dashboards import assets, references
 
 # The script that Streamlit runs for every page.
 PAGE = Path(__file__).resolve().with_name("page.py")
-# Inline are the line below, the one that sets the page's language, and Streamlit's own; nothing is evaluated.
+# Inline are the line below, the one that sets the page's language, and Streamlit's own; nothing is evaluated. The own
+# origin is what the browser's address says, behind a proxy too, and takes in its websocket.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
 HEADERS = {
@@ -35,7 +38,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-_BEFORE = b'<script type="module"'
+FIRST = "fund"
+_BEFORE, _END = b'<script type="module"', b"</head>"
 
 
 def root_line() -> bytes:
@@ -45,8 +49,13 @@ def root_line() -> bytes:
     return f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{path}}}</script>".encode()
 
 
+def told(page: bytes) -> bytes:
+    """The page with :func:`root_line`, and at the end of its head the scripts that the browser will need next."""
+    return page.replace(_BEFORE, root_line() + _BEFORE, 1).replace(_END, assets.hints() + _END, 1)
+
+
 class Guarded:
-    """The application with the headers of :data:`HEADERS` on every answer, and :func:`root_line` in every page."""
+    """The application with the headers of :data:`HEADERS` on every answer, and every page told what it will need."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -56,7 +65,18 @@ class Guarded:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        if "text/html" in Headers(scope=scope).get("accept", ""):
+        headers = Headers(scope=scope)
+        if scope["path"].endswith(f"/{FIRST}") and "text/html" in headers.get("accept", ""):
+            # Streamlit knows its first page by the root alone and calls its name an unknown page.
+            query = scope.get("query_string", b"").decode("latin-1")
+            root = scope["path"].removesuffix(FIRST) + (f"?{query}" if query else "")
+            await RedirectResponse(root, status_code=307)(scope, receive, _Answer(send))
+            return
+        _before, static, name = scope["path"].partition("/static/")
+        if static and scope["method"] == "GET" and (held := assets.answer(name, headers.get("accept-encoding", ""))):
+            await held(scope, receive, _Answer(send))
+            return
+        if "text/html" in headers.get("accept", ""):
             plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             scope = {**scope, "headers": plain}
         await self.app(scope, receive, _Answer(send))
@@ -82,7 +102,7 @@ class _Answer:
             self.body += message.get("body", b"")
             if message.get("more_body"):
                 return
-            body = self.body.replace(_BEFORE, root_line() + _BEFORE, 1) if self.body else b""
+            body = told(self.body) if self.body else b""
             if body:
                 MutableHeaders(raw=self.page["headers"])["content-length"] = str(len(body))
             await self.send(self.page)

@@ -17,19 +17,13 @@ from forecaster.drivers import path_groups, shapley_shares
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.export import BASELINE, REFORM, Scenario
+from forecaster.lifetimes import Cohorts, birth_cohorts, past_accounts
+from forecaster.mainland import care_payers
 from forecaster.observations import Observations, load_observations
 from forecaster.policy import Change, Reform
 from forecaster.solve import Goal, Required, required_value
 from forecaster.transplant import transplant
-from forecaster.who_pays import (
-    Cohorts,
-    Incidence,
-    IncomeGroups,
-    birth_cohorts,
-    by_category,
-    incidence_of,
-    income_groups,
-)
+from forecaster.who_pays import Incidence, IncomeGroups, by_category, incidence_of, income_groups
 from forecaster_dashboards import references, state
 from forecaster_dashboards.frames import Outcome, Past, history_of
 from forecaster_dashboards.kept import kept
@@ -137,6 +131,16 @@ def transplanted(ref: Reference, donor: str, rule: str, year: int) -> tuple[Outc
 
 
 @kept(8)
+def care(ref: Reference, horizon: int, reform: Reform) -> dict[str, np.ndarray]:
+    """Who pays for the members' care: payer to the mean over draws, nominal money a year ``(year,)``; see
+    :func:`forecaster.mainland.care_payers`. Nothing where no layers of benefits stand behind the fund.
+    """
+    outcome = reformed(ref, horizon, reform)
+    found = care_payers(outcome.basis, outcome.policy, outcome.projection.outgo)
+    return {} if found is None else dict(zip(found.payers, found.amounts.mean(axis=2), strict=True))
+
+
+@kept(8)
 def incidence(pool: str) -> Incidence | None:
     """Who bears what in this pool; None where nothing is held."""
     try:
@@ -167,9 +171,10 @@ def incomes(ref: Reference, horizon: int, reform: Reform, year: int) -> IncomeGr
 
 @kept(16)
 def cohorts(ref: Reference, reform: Reform, births: tuple[int, ...]) -> Cohorts:
-    """What birth cohorts still pay and receive to the last year of the basis."""
-    outcome = reformed(ref, int(ref.basis.years[-1]), reform)
-    return birth_cohorts(outcome.basis, outcome.projection, _held_incidence(ref.pool), births, ref.place)
+    """What birth cohorts pay and receive over their lives, to the last year of the basis."""
+    outcome, given = reformed(ref, int(ref.basis.years[-1]), reform), _held_incidence(ref.pool)
+    past = past_accounts(ref.place, ref.history)
+    return birth_cohorts(outcome.basis, outcome.projection, given, births, ref.place, past=past)
 
 
 @dataclass(frozen=True)

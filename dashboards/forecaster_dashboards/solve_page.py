@@ -67,7 +67,7 @@ def _body(ref: Reference) -> None:
 
 def _question(view: View, first: int, last: int) -> tuple[Goal, str]:
     ref = view.ref
-    numeric = [name for name in ref.levers if ref.scheme.parameters[name].bounds]
+    numeric = [name for name in ref.levers if ref.scheme.parameters[name].bounds and name not in ref.layer_terms]
     years = list(range(first, last + 1))
     year_key = f"solve_year.{first}.{last}"
     asked = address.arrived(address.QUESTION)
@@ -254,7 +254,12 @@ def _accounts(view: View, rate: float, target: float, first: int) -> dict[str, o
 
 def _committee(view: View) -> None:
     first = min(view.levers.start.year, view.levers.horizon)
-    st.subheader(_("Rate for each reserve target, as the committee tabulates it"), anchor=False)
+    st.subheader(
+        _("Rate for each reserve target, as the committee tabulates it")
+        if view.ref.place.upper() == "TWN"
+        else _("Rate for each reserve target"),
+        anchor=False,
+    )
     rates, accounts = committee(view, first)
     table(rates)
     st.caption(

@@ -56,7 +56,7 @@ def grid(parameter: Parameter) -> Grid:
     if parameter.unit == "persons":
         return Grid(1.0, 0.01, 2)
     if parameter.unit.split(" ")[0] in {"TWD", "CNY"} and "bn" not in parameter.unit:
-        if high > 1e8:
+        if high > 1e8 and parameter.unit.startswith("TWD"):
             return Grid(1e-6, 1.0, 0)
         return Grid(1.0, 1000.0 if high >= 1e5 else 10.0, 0)
     return Grid(1.0, 0.1 if high - low <= 20.0 else 1.0, 1)

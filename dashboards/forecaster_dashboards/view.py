@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import Levers
 
 LANGUAGE = "language"
+# Rows up to which a table stands whole on the page, and on paper; a longer one scrolls within itself.
+LONGEST_WHOLE = 24
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,20 @@ def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, d
         elif kind == "f":
             values = np.asarray(frame[name])
             # Separators of thousands come at the price of trailing zeros, so only where there are thousands.
-            large = values.size > 0 and bool(np.nanmax(np.abs(values), initial=0.0) >= 1e4)
-            columns[name] = st.column_config.NumberColumn(format="localized" if large else f"%.{digits}f")
-    st.dataframe(shown, hide_index=True, column_config=columns, width="stretch")
+            if values.size > 0 and bool(np.nanmax(np.abs(values), initial=0.0) >= 1e4):
+                columns[name] = st.column_config.NumberColumn(format="localized")
+                shown = _rounded(shown, name, values)
+            else:
+                columns[name] = st.column_config.NumberColumn(format=f"%.{digits}f")
+    height: Literal["content", "auto"] = "content" if len(shown) <= LONGEST_WHOLE else "auto"
+    st.dataframe(shown, hide_index=True, column_config=columns, width="stretch", height=height)
+
+
+def _rounded(shown: pd.DataFrame | pa.Table, name: str, values: np.ndarray) -> pd.DataFrame | pa.Table:
+    """The table with a column of large numbers in whole ones: the reader's format shows every digit there is."""
+    if isinstance(shown, pd.DataFrame):
+        return shown.assign(**{name: values.round()})
+    return shown.set_column(shown.column_names.index(name), name, pa.array(values.round()))
 
 
 def source_note(ref: Reference) -> None:

@@ -170,15 +170,20 @@ def data_unit(unit: str) -> str:
     if currency.isupper() and len(currency) == 3:
         known = {
             "": "{currency}",
-            "bn": _("{currency} bn"),
-            "bn per year": _("{currency} bn a year"),
+            "bn": language.money_unit(f"{currency} bn"),
+            "bn per year": _("{currency} a year", currency=language.money_unit(f"{currency} bn")),
             "per month": _("{currency} a month"),
             "per person-year": _("{currency} a head and year"),
         }
         return known[rest].format(currency=language.money_unit(currency)) if rest in known else unit
     plain = {"share": _("share"), "months": _("months"), "persons": _("persons"), "times": _("times"),
-             "choice": _("choice"), "years": _("years")}  # fmt: skip
+             "choice": _("choice"), "years": _("years"), "million persons": _("million people")}  # fmt: skip
     return plain.get(unit, unit)
+
+
+def data_scale(unit: str) -> float:
+    """Factor from a figure of the data files to the unit that :func:`data_unit` names."""
+    return language.money_scale(unit.removesuffix(" per year"))
 
 
 def short_labels() -> dict[str, str]:

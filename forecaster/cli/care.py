@@ -25,9 +25,8 @@ def care_tables(scenarios: tuple[Scenario, ...]) -> dict[str, DataFrame]:
 
     Of a stack that the made-up households do not know there is no ``need``.
     """
-    from forecaster.fund_stack import household_bands
     from forecaster.household import read_households
-    from forecaster.mainland import care_payers
+    from forecaster.mainland import care_payers, households_in_need
     from forecaster.stack_report import care_table, need_table
 
     found = {s.name: care_payers(s.basis, s.policy, s.projection.outgo) for s in scenarios}
@@ -40,7 +39,7 @@ def care_tables(scenarios: tuple[Scenario, ...]) -> dict[str, DataFrame]:
     basis = scenarios[0].basis
     years = [year for year in NEED_YEARS if year in basis.years] or [int(basis.years[-1])]
     places = ("all", "urban", "rural")
-    need = {s.name: household_bands(s.basis, s.policy, years, places) for s in scenarios}
+    need = {s.name: households_in_need(s.basis, s.policy, years, places) for s in scenarios}
     return {**tables, "need": need_table(need)}
 
 
@@ -99,7 +98,8 @@ def print_care(found: dict[str, Any]) -> None:
     screen.print(
         f"Stack {found['stack']} (forecaster stack {found['stack']} --terms): {len(found['assumed'])} of its terms are "
         "assumed. Spending is what makes its layers pay the fund's outgo; nobody is taken to use more care when it is "
-        "paid better; incomes follow one assumed path; households answer to the stack's own terms alone.",
+        "paid better; incomes follow one assumed path. Which levers of the fund reach households: docs/stack.md, "
+        "section 8.",
         soft_wrap=True,
     )
 

@@ -95,7 +95,7 @@ def read_parameters(scheme: Scheme) -> set[str]:
     from forecaster.benefits import evaluate
     from forecaster.engine import project
     from forecaster.export import Scenario, forecast_tables
-    from forecaster.fund_stack import LawWithStack
+    from forecaster.fund_stack import LawWithStack, in_terms
     from forecaster.policy import Change, Policy, Reform
 
     basis = probe_basis(scheme)
@@ -106,6 +106,8 @@ def read_parameters(scheme: Scheme) -> set[str]:
         forecast_tables([Scenario("baseline", basis, policy, project(basis, policy))])
         if isinstance(scheme, LawWithStack):
             evaluate(scheme.stack, policy, basis.years, cost_scale=basis.outlay / basis.outlay)
+            if basis.members is not None:
+                in_terms(policy, scheme.stack, basis.years, basis.members)
     return set().union(*(policy.reads for policy in policies))
 
 

@@ -22,6 +22,9 @@ SETTINGS = {
     "server.maxUploadSize": "10",
     "logger.hideWelcomeMessage": "true",
 }
+# Every session runs in threads of its own, and glibc keeps freed memory apart for each: with two places for all, a
+# session adds well under 1 MB in place of 3.
+ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
 
 
 def dashboard(
@@ -44,6 +47,8 @@ def dashboard(
     host = f"[{address}]" if ":" in address else address
     shown = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
     print(f"Dashboard: http://{shown}:{port} (stop it with Ctrl+C)", flush=True)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     command = streamlit_command(script, address, port, headless)
     os.execv(sys.executable, [*command, "--", *own] if own else command)
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from forecaster.enrolment import Joining, TakeUp
+    from forecaster.pools import Pool
 
 PREMIUMS = (0.75, 1.0, 1.25, 1.5, 2.0)
 SUBSIDIES = (0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 YEARS_AHEAD = (1, 5, 10)
+RULES_AHEAD = 21
 
 
 def enrolment(
@@ -77,8 +79,24 @@ def findings(pool: str, drive: float = 0.0, counter: float = 0.0) -> dict[str, A
         "fitted": fitted,
         "at_premiums": [_at_premium(start, resting, times, drive, counter) for times in PREMIUMS],
         "at_subsidies": [_at_subsidy(start, resting, part) for part in SUBSIDIES],
+        "rules": _rules(found, start, int(people.years[1])),
         "draws": resting.n_draws,
     }
+
+
+def _rules(pool: Pool, start: Joining, first_year: int) -> list[dict[str, Any]]:
+    """What rules on joining late and on staying come to, where the pool's law and stack have them."""
+    import numpy as np
+
+    from forecaster.continuity import rules_told
+    from forecaster.fund_stack import law_with_stack, pool_stack
+    from forecaster.policy import Policy
+
+    stack = pool_stack(pool.name)
+    if stack is None or "waiting_months_late" not in pool.law.parameters:
+        return []
+    told = rules_told(Policy(law_with_stack(pool.law)), stack, start, np.arange(first_year, first_year + RULES_AHEAD))
+    return [row for i, row in enumerate(told) if i % 5 == 0]
 
 
 def _at_premium(start: Joining, resting: TakeUp, times: float, drive: float, counter: float) -> dict[str, Any]:
@@ -151,9 +169,29 @@ def _print(answer: dict[str, Any]) -> None:
             f"{apart} of {answer['draws']}",
         )
     screen.print(table)
+    if answer["rules"]:
+        _print_rules(answer["rules"])
     screen.print(
         "Learnt from 14 yearly figures and one survey; the thirds' costs, the drive and the counter are assumed. Far "
         "from the premiums that were seen the answer rests on the model's form.",
+        soft_wrap=True,
+    )
+
+
+def _print_rules(rules: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    screen = console()
+    screen.print("\nWaiting for who joins late or after a gap, a higher ceiling for who stays", style="bold")
+    heads = ("wait, months", "person-months covered", "ceiling higher by, mean", "members", "outlay")
+    table = Table("year", *heads, caption="members and outlay against the law without these rules; median (80% band)")
+    for row in rules:
+        months, rise = f"{row['months_of_waiting']:.1f}", f"{row['rise_of_ceiling']:,.0f}"
+        members, outlay = (_words(row[name], "x{:.3f}") for name in ("members", "outlay"))
+        table.add_row(str(row["year"]), months, _words(row["covered_person_months"], "{:.1%}"), rise, members, outlay)
+    screen.print(table)
+    screen.print(
+        "How many come and go, years missed and how much of later advantages counts are assumed: see docs/mainland.md.",
         soft_wrap=True,
     )
 

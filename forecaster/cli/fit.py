@@ -10,9 +10,13 @@ import typer
 from forecaster.cli.shared import Json, console, error_console, print_json
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
     from rich.console import Console
 
     from forecaster.pools import Pool
+
+# Of the parameters that a refit moved, so many are printed.
+_SHOWN = 8
 
 
 def fit(
@@ -36,6 +40,7 @@ def fit(
     """Fit a pool's Bayesian models.
 
     Finished blocks are kept, so that a stopped fit resumes. Exit code 1 when the gates on convergence reject the fit.
+    A fit that stands in the same folder is the check of the new one: what moved beyond its 90% interval is told.
     """
     from forecaster.cli.recording import keep_if_configured
     from forecaster.pools import find_pool
@@ -46,13 +51,17 @@ def fit(
     folder = default_folder(found, quick) if out is None else out
     chosen: dict[str, Any] = {} if seed is None else {"seed": seed}
     chosen |= {} if priors is None else {"priors": priors}
+    before = learnt_before(folder / found.name)
     with _Bars() as bars:
         manifest = fit_pool(found, out=folder, quick=quick, fresh=fresh, progress=bars, **chosen)
+    moved = against_previous(before, folder / found.name)
     keep_if_configured(lambda store: record_fit(store, found, folder / found.name, "fitted"))
     if json_:
-        print_json(manifest)
+        print_json({**manifest, "against_previous": moved})
     else:
         _print(manifest, folder, found)
+        if moved is not None:
+            print_moved(moved)
     if not manifest["accepted"]:
         raise typer.Exit(1)
 
@@ -60,6 +69,39 @@ def fit(
 def default_folder(pool: Pool, quick: bool) -> Path:
     """Where a fit goes: a full one becomes the pool's reference, a quick one never does."""
     return Path("fits") if quick else pool.fits
+
+
+def learnt_before(folder: Path) -> tuple[str, DataFrame] | None:
+    """Hash, and table of priors and posteriors, of the accepted fit that stands in a folder; None where none does."""
+    import json
+
+    import pandas as pd
+
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return (str(manifest["hash"]), pd.read_csv(folder / "priors.csv")) if manifest["accepted"] else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def against_previous(before: tuple[str, DataFrame] | None, folder: Path) -> dict[str, Any] | None:
+    """What the fit in a folder has learnt otherwise than the one before it.
+
+    Returns
+    -------
+    dict or None
+        ``fit`` (hash of the one before), ``parameters`` (how many both have), ``outside``: those whose new median lies
+        outside the earlier 90% interval, see :func:`forecaster.reconcile.learnt_otherwise`. None where there was no fit
+        before, or the same one.
+    """
+    from forecaster.reconcile import learnt_otherwise
+
+    after = learnt_before(folder)
+    if before is None or after is None or before[0] == after[0]:
+        return None
+    table = learnt_otherwise(before[1], after[1])
+    outside = table[table["outside"]].drop(columns="outside").to_dict("records")
+    return {"fit": before[0], "parameters": len(table), "outside": outside}
 
 
 class _Bars:
@@ -146,6 +188,21 @@ def _print_learnt(screen: Console, manifest: dict[str, Any], folder: Path) -> No
     if names:
         screen.print(f"The data contradict the priors of: {', '.join(names)}", soft_wrap=True)
     screen.print(f"Every prior beside its posterior: {folder / 'priors.csv'}", soft_wrap=True)
+
+
+def print_moved(moved: dict[str, Any]) -> None:
+    """What :func:`against_previous` found, the farthest moved first."""
+    screen = console()
+    outside, n = moved["outside"], moved["parameters"]
+    screen.print(
+        f"Against the fit before ({moved['fit'][:12]}): {len(outside)} of {n} parameters lie outside its 90% interval. "
+        "If that fit was right, new figures put fewer than one in ten there.",
+        soft_wrap=True,
+    )
+    for row in outside[:_SHOWN]:
+        name, far = f"{row['block']} {row['name']}", f"{row['moved']:+.1f} of its standard deviations"
+        screen.print(f"- {name}: {row['before']:.3g} -> {row['after']:.3g} ({far})", soft_wrap=True)
+    screen.print("What it does to the result: forecaster reconcile, of two kept projections (docs/runs.md)")
 
 
 def _print_plain(screen: Console, pool: Pool, folder: Path) -> None:

@@ -42,6 +42,7 @@ def import_accounts(
     from forecaster.export import write_file
     from forecaster.intake import Wishes, accounts_csv, understand
     from forecaster.intake_files import read_grid
+    from forecaster.pool_accounts import COLUMNS
 
     folder, pool_unit = _target(Path(name), force)
     if decimal not in {None, "point", "comma"}:
@@ -57,12 +58,15 @@ def import_accounts(
         "years": sorted(intake.rows),
         "figures": sum(map(len, intake.rows.values())),
         "recognised": {item.key: item.words for item in intake.recognised},
+        "missing": [name for name in COLUMNS if not any(name in row for row in intake.rows.values())],
     }
     if json_:
         print_json(answer)
         return
     years = answer["years"]
     console().print(f"{answer['figures']} figures of {years[0]} to {years[-1]} written to {target}", soft_wrap=True)
+    if answer["missing"]:
+        console().print(f"Not in the file: {', '.join(answer['missing'])}; write it into {target}", soft_wrap=True)
     console().print(f"Next: forecaster pool check {name}", soft_wrap=True)
 
 
@@ -88,13 +92,13 @@ def _target(folder: Path, force: bool) -> tuple[Path, str]:
 
 
 def _columns(stated: list[str] | None) -> dict[str, str]:
-    from forecaster.intake import NAMES
+    from forecaster.intake_words import NAMES, YEAR
 
     found = {}
     for text in stated or []:
         name, mark, heading = text.partition("=")
-        if not mark or name not in NAMES or not heading.strip():
-            raise ForecasterError(f"--column {text!r}: write NAME=HEADING with NAME one of {', '.join(NAMES)}")
+        if not mark or name not in {YEAR, *NAMES} or not heading.strip():
+            raise ForecasterError(f"--column {text!r}: write NAME=HEADING with NAME one of {', '.join((YEAR, *NAMES))}")
         found[name] = heading
     return found
 

@@ -145,11 +145,23 @@ def check(
     screen.print(f"Accounts of {first} to {last}; the forecast begins in {last + 1}.")
     for line, years in found["missing"].items():
         if years:
-            screen.print(f"  {line}: no figure for {', '.join(map(str, years))}; estimated in the fit", soft_wrap=True)
+            then = "the last one before is taken, or else the first" if line == "rate" else "estimated in the fit"
+            screen.print(f"  {line}: no figure for {_spans(years)}; {then}", soft_wrap=True)
     for item in found["adjustments"]:
         screen.print(f"  declared: {item['year']} {item['amount']:+g} {found['money']}, {item['reason']}")
     screen.print(f"Premium rate in force: {found['rate']:.4%}")
     screen.print(f"Next: forecaster fit {name}", soft_wrap=True)
+
+
+def _spans(years: list[int]) -> str:
+    """Years as people write them: 2001-2004, 2007."""
+    runs: list[list[int]] = []
+    for year in years:
+        if runs and year == runs[-1][-1] + 1:
+            runs[-1].append(year)
+        else:
+            runs.append([year])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def findings(name: str) -> dict[str, Any]:

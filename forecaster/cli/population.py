@@ -16,7 +16,7 @@ POPULATION = "population.nc"
 def population(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The pool's folder.")],
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="CSV files of the UN, or of your own (docs/pools.md).")
+        list[Path], typer.Argument(metavar="FILE...", help="CSV or XLSX files of the UN, or your own (docs/pools.md).")
     ],
     last_estimate: Annotated[
         int | None,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from forecaster.reconcile import Leg
+    from forecaster.replay import Unpacked
     from forecaster.store import Run, Store
 
 _PRINTED = {
@@ -35,7 +36,7 @@ def reconcile(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Split the difference of two kept projections into data, assumptions, law and model; the parts sum exactly.
+    """Split the difference of two kept projections into data, assumptions, law, model; the parts sum exactly.
 
     Where one refit changed several of these at once, it is one step; a run between the two splits it.
     Example: forecaster reconcile official 3f2a91 --out moved
@@ -90,7 +91,7 @@ def reconciliation(store: Store, runs: list[Run]) -> dict[str, Any]:
 
 def _leg(store: Store, before: Run, after: Run) -> Leg:
     from forecaster.cli.shared import given_again
-    from forecaster.reconcile import LAW, MODEL, Leg, basis_step, projected_world, recorded_world
+    from forecaster.reconcile import LAW, MODEL, WEIGHTS, Leg, basis_step, projected_world, recorded_world
     from forecaster.replay import unpacked
 
     with unpacked(store, before) as old, unpacked(store, after) as new:
@@ -101,6 +102,10 @@ def _leg(store: Store, before: Run, after: Run) -> Leg:
             projected_world(given.basis, law),
         ]
         steps = [MODEL]
+        if _reweighed(old, new):
+            given = given_again(old, new.request.weighed)[0]
+            worlds.append(projected_world(given.basis, law))
+            steps.append(WEIGHTS)
         if given.basis.hash != given_new.basis.hash:
             worlds.append(projected_world(given_new.basis, law))
             steps.append(basis_step(given.fit, given_new.fit))
@@ -109,6 +114,12 @@ def _leg(store: Store, before: Run, after: Run) -> Leg:
             steps.append(LAW)
         worlds.append(recorded_world(_stored(store, after, "forecast"), _stored(store, after, "probabilities")))
         return Leg(tuple(worlds), (*steps, MODEL))
+
+
+def _reweighed(old: Unpacked, new: Unpacked) -> bool:
+    """Whether both were made with weights of the same theories, and other ones."""
+    before, after = old.request.weighed, new.request.weighed
+    return before is not None and after is not None and before != after and set(before.weights) == set(after.weights)
 
 
 def _stored(store: Store, run: Run, table: str) -> DataFrame:

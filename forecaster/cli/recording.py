@@ -78,15 +78,17 @@ def save_projection(
     from forecaster.replay import Request, record_projection
     from forecaster.store import open_store
 
-    fit = None
+    fit, weighed = None, None
     if given.fit is not None:
         pool = find_pool(asked.law.path)
-        fit = pool, load_fit(pool, asked.fits).folder
+        made = load_fit(pool, asked.fits)
+        fit, weighed = (pool, made.folder), made.weighting()
     request = Request(
         horizon=int(given.basis.years[-1]),
         changes=tuple(map(str, asked.changes.changes)),
         draws=asked.draws,
         first=None if asked.first is None else tuple(map(str, asked.first.changes)),
+        weighed=weighed,
     )
     basis = None if asked.basis is None else basis_path(asked.basis)
     return record_projection(open_store(), asked.law, request, manifest, files, why=why, basis=basis, fit=fit)

@@ -73,8 +73,9 @@ def material_of(store: Store, run: Run, previous: Run | None = None) -> Material
     from forecaster.cli.runs import differing
     from forecaster.cli.shared import given_again
     from forecaster.manifest import run_manifest
+    from forecaster.pools import find_pool
     from forecaster.replay import unpacked
-    from forecaster.report import Material, sensitivities
+    from forecaster.report import Material, groups, sensitivities
 
     faults = store.faults_of(run)
     if faults:
@@ -84,8 +85,10 @@ def material_of(store: Store, run: Run, previous: Run | None = None) -> Material
         policy = after or before
         manifest = run_manifest(given.basis, before, after, given.fit, kept.record)
         floor = _table(store, run, "probabilities")["floor_months"].iloc[0]
-        tests = sensitivities(given.basis, policy, _shown([int(year) for year in given.basis.years]), float(floor))
+        asked = given.basis, policy, _shown([int(year) for year in given.basis.years]), float(floor)
+        tests, grouped = sensitivities(*asked), groups(*asked)
         scheme = policy.scheme
+        pool = None if given.fit is None else find_pool(scheme.path)
     apart = differing(_inputs(run.manifest), _inputs(manifest))
     extra: dict[str, Any] = {}
     if run.parent is not None:
@@ -100,7 +103,9 @@ def material_of(store: Store, run: Run, previous: Run | None = None) -> Material
         answer = reconciliation(store, [previous, run])
         extra |= {"previous": previous, "moved": answer["steps"], "came": answer["came"]}
     tables = {name: _table(store, run, name) for name in TABLES if f"{name}.csv" in run.files}
-    return Material(run=run, tables=tables, scheme=scheme, tests=tests, differing=sorted(apart), **extra)
+    return Material(
+        run=run, tables=tables, scheme=scheme, tests=tests, groups=grouped, pool=pool, differing=sorted(apart), **extra
+    )
 
 
 def _inputs(manifest: Any) -> dict[str, Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from forecaster.pools import Pool
     from forecaster.replay import Unpacked
     from forecaster.schemes import Scheme
+    from forecaster.theories import Weighting
 
 DEFAULT_HORIZON = 2060
 LAST_HORIZON = 2100
@@ -153,8 +154,11 @@ def read_given(
     fits: Path | None = None,
     options: SpendingOptions | None = None,
     theory: str | None = None,
+    weighed: Weighting | None = None,
 ) -> Given:
     """The basis that is asked for (by default the pool's reference fit) with the law it stands under.
+
+    With ``weighed``, weights of theories other than today's, a kept run is made again.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def read_given(
         pool = find_pool(scheme.path)
         ahead = scheme.end and scheme.end.year >= pool.first_year  # a law that ends within the forecast
         last = min(DEFAULT_HORIZON, scheme.end.year) if scheme.end and ahead else DEFAULT_HORIZON
-        basis, fit = _fitted(pool, horizon or last, draws, fits, options, theory)
+        basis, fit = _fitted(pool, horizon or last, draws, fits, options, theory, weighed)
         record = read_record(pool, fit["inputs"])
     elif fits is not None:
         raise ForecasterError("--basis and --fits: give one of them; a basis file needs no fit")
@@ -190,12 +194,16 @@ def read_given(
     return Given(basis, law, fit, record)
 
 
-def given_again(kept: Unpacked) -> tuple[Given, Policy, Policy | None]:
-    """Basis, first and second policy of a recorded projection; no second one where only the law was projected."""
+def given_again(kept: Unpacked, weighed: Weighting | None = None) -> tuple[Given, Policy, Policy | None]:
+    """Basis, first and second policy of a recorded projection; no second one where only the law was projected.
+
+    With the weights of theories that it was made with, or those given.
+    """
     from forecaster.policy import Reform
 
     asked = kept.request
-    given = read_given(read_law(kept.law), kept.basis, asked.horizon, asked.draws, kept.fits)
+    weighed = weighed or asked.weighed
+    given = read_given(read_law(kept.law), kept.basis, asked.horizon, asked.draws, kept.fits, weighed=weighed)
     after = given.reformed(Reform.parse(asked.changes))
     if asked.first is None:
         return given, given.law, after
@@ -210,6 +218,7 @@ def _fitted(
     fits: Path | None,
     options: SpendingOptions | None,
     theory: str | None,
+    weighed: Weighting | None,
 ) -> tuple[Basis, dict[str, Any]]:
     from forecaster.fitted import load_fit
 
@@ -219,7 +228,7 @@ def _fitted(
         raise ForecasterError(f"the forecast of {pool.name} begins in {first}; a horizon of {horizon} lies before it")
     if theory is not None and not theory.startswith(THEORY):
         theory = THEORY + theory
-    return fit.basis(horizon, draws, options, theory=theory), fit.manifest
+    return fit.basis(horizon, draws, options, theory=theory, weighed=weighed), fit.manifest
 
 
 def basis_path(name: str) -> Path:
@@ -276,7 +285,7 @@ def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str =
         Naming each of them and the likely reasons.
     """
     from forecaster.attribution import by_lever, idle_levers
-    from forecaster.fund_stack import idle_terms, stack_changes
+    from forecaster.fund_stack import idle_terms, moving_terms
     from forecaster.rules import overridden_rates
 
     if reform is None:
@@ -284,8 +293,8 @@ def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str =
     last, told = int(basis.years[-1]), overridden_rates(reform, basis.years)
     faults = []
     idle = idle_levers(basis, law, reform)
-    # Terms of the stack that leave the fund alone may still move other payers and the household.
-    of_stack = {change.name for change in stack_changes(reform)}
+    # Terms of the stack, and levers that reach them, may leave the fund alone and move other payers and the household.
+    of_stack = {change.name for change in moving_terms(basis, reform)}
     idle = (*(name for name in idle if name not in of_stack), *idle_terms(basis, reform, idle))
     for lever in idle:
         changes = by_lever(reform.change)[lever]

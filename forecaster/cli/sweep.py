@@ -83,7 +83,8 @@ def sweep(
         _print(answer, out)
 
 
-_SUMMARISED = ["pool", "scenario", "year", "below_floor_by_year", "reserve_months_q0.5", "reserve_less_law_mean"]
+_BLOCK = ["pool", "seed", "scenario"]
+_SUMMARISED = [*_BLOCK, "year", "below_floor_by_year", "reserve_months_q0.5", "reserve_less_law_mean"]
 
 
 def summary(table: DataFrame) -> list[dict[str, Any]]:
@@ -103,9 +104,10 @@ def summary(table: DataFrame) -> list[dict[str, Any]]:
     """
     from forecaster.sweep import LAW
 
-    table = table.assign(block=(table["year"].diff() != 1).cumsum())
-    blocks = table.groupby("block", sort=False)
+    # A basis file has no seed; its rows are one group all the same.
+    blocks = table.groupby(_BLOCK, sort=False, dropna=False)
     ends = blocks.last().assign(same=blocks["reserve_less_law_mean"].agg(lambda gap: bool((gap == 0.0).all())))
+    ends = ends.reset_index()
     return [
         {
             "scenario": name,
@@ -269,10 +271,10 @@ def _of_pool(address: str, plan: dict[str, Any], reforms: dict[str, Reform]) -> 
     from forecaster.certificate import read_record
     from forecaster.fitted import load_fit
     from forecaster.pools import find_pool
-    from forecaster.sweep import LAW, Piece, inputs_of
+    from forecaster.sweep import LAW, Piece, inputs_of, law_of
 
     pool = find_pool(address)
-    fit, law = load_fit(pool), pool.law
+    fit, law = load_fit(pool), law_of(address, None)
     horizon, draws = plan.get("horizon", DEFAULT_HORIZON), plan.get("draws")
     if horizon < pool.first_year:
         raise ForecasterError(f"the forecast begins in {pool.first_year}; a horizon of {horizon} lies before it")

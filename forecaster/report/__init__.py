@@ -4,9 +4,10 @@ What the program cannot know (the actuary's opinion, the review, the recommendat
 """
 
 from forecaster.report.blocks import Blank, Block, Bullets, Heading, Paragraph, Picture, Table
-from forecaster.report.content import Material, report_blocks
+from forecaster.report.content import report_blocks
+from forecaster.report.material import Material
 from forecaster.report.rendering import FORMATS, render
-from forecaster.report.stress import sensitivities
+from forecaster.report.stress import groups, sensitivities
 from forecaster.report.texts import LANGUAGES, Texts
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Picture",
     "Table",
     "Texts",
+    "groups",
     "render",
     "report_blocks",
     "sensitivities",

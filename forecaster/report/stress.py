@@ -1,7 +1,8 @@
-"""Single-assumption sensitivities, sets of them, and stresses, on the same draws as the result itself.
+"""Single-assumption sensitivities, sets of them, stresses, and scenarios, on the same draws as the result itself.
 
-The sizes are assumed, the same for every pool, and printed with the figures: they show what matters, not what is
-likely.
+The sizes of the tests are assumed, the same for every pool, and printed with the figures: they show what matters, not
+what is likely. A scenario of people or economy is a group of the futures themselves: those in which there are most old
+people, fewest of working age and so on, with everything that comes with it in the same futures.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from forecaster.solvency import below_months
 
 # A half point more growth a year, and one bad year of spending.
 STEP, SHOCK = 0.005, 0.05
-# Share of futures that count as the tail.
-TAIL = 0.1
+# Share of futures that count as the tail, and as a group that lies to one side.
+TAIL, GROUP = 0.1, 0.2
+# The fewest futures whose median is shown.
+_LEAST = 20
 
 
 @dataclass(frozen=True)
@@ -97,3 +100,45 @@ def sensitivities(basis: Basis, policy: Policy, years: list[int], floor_months: 
                 }
             )
     return pd.DataFrame(rows)
+
+
+# Scenario to the series that tells its futures from the rest, and whether they are those with most of it.
+GROUPS = (
+    ("older", "share_65_and_over", True),
+    ("younger", "share_65_and_over", False),
+    ("fewer_workers", "population_20_to_64", False),
+    ("more_workers", "population_20_to_64", True),
+    ("base_weak", "base_growth", False),
+    ("base_strong", "base_growth", True),
+)
+
+
+def groups(basis: Basis, policy: Policy, years: list[int], floor_months: float) -> pd.DataFrame:
+    """Reserve and chance of shortfall within the fifth of futures that lies farthest to one side by the last year.
+
+    Parameters
+    ----------
+    years, floor_months
+        As :func:`sensitivities` takes them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``group``, ``year``, ``months`` (median within it), ``below`` (share of the group whose reserve has fallen
+        below the least by the end of the year). Empty for a basis of too few draws; without the groups of people where
+        the basis says nothing of them.
+    """
+    size = int(GROUP * basis.n_draws)
+    rows: list[dict[str, object]] = []
+    if size >= _LEAST:
+        result = project(basis, policy)
+        fallen = np.maximum.accumulate(result.reserve_months < floor_months, axis=0)
+        told = {**basis.drivers, "base_growth": basis.general_base / basis.general_base[0]}
+        for name, series, most in (group for group in GROUPS if group[1] in told):
+            order = np.argsort(told[series][-1], kind="stable")
+            chosen = order[-size:] if most else order[:size]
+            for year in years:
+                at = int(year - basis.years[0])
+                months = float(np.median(result.reserve_months[at, chosen]))
+                rows.append({"group": name, "year": year, "months": months, "below": float(fallen[at, chosen].mean())})
+    return pd.DataFrame(rows, columns=["group", "year", "months", "below"])

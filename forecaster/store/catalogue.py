@@ -8,12 +8,10 @@ included; the audit log is a chain of hashes that begins with zeros.
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import getpass
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
 from forecaster.hashing import canonical, digest, sha256
 from forecaster.store import schema
-from forecaster.store.connect import CATALOGUE, connect, is_server, shown, writing
+from forecaster.store.connect import CATALOGUE, connect, is_server, reason, shown, writing
 from forecaster.store.objects import FolderObjects, Objects, TableObjects
 
 KINDS = ("fit", "backtest", "projection", "scenario")
@@ -412,19 +410,8 @@ class Store:
             yield
         except ForecasterError:
             raise
-        except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            raise ForecasterError(self._no_room(needed) if full else f"{self.label}: {error.strerror}") from None
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            full = isinstance(error, OperationalError) and bool(re.search(r"is full|no space left", reason, re.I))
-            raise ForecasterError(self._no_room(needed) if full else f"{self.label}: {reason}") from None
-
-    def _no_room(self, needed: int) -> str:
-        text = f"no room in the run store {self.label}: {needed / 1e6:,.1f} MB needed"
-        if not is_server(self.address):
-            text += f", {shutil.disk_usage(self.address).free / 1e6:,.1f} MB free"
-        return text + "; nothing was changed. Make room, for example with: forecaster runs prune"
+        except (OSError, SQLAlchemyError) as error:
+            raise ForecasterError(f"run store {self.label}: {reason(error, self.address, needed)}") from None
 
 
 _RUN_COLUMNS = ("id", "kind", "pool", "result", "why", "who", "created", "parent")
