@@ -32,6 +32,9 @@ WEIGHED = "Growth of cost: theories averaged with the weights of the backtest; f
 UNWEIGHED = "Growth of cost: theories averaged with equal weights, for no backtest has weighed them (assumed)."
 # Outcomes below which weights would be read from noise: the theories then weigh the same.
 LEAST_OUTCOMES = 10
+# Records as they might have been, over which weights are averaged.
+RESAMPLED = 500
+_SEED = 20261122
 _GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 
@@ -139,7 +142,7 @@ def parted(stored: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, dic
 
 @dataclass(frozen=True)
 class Distances:
-    r"""How far forecasts of several theories lay from what came and from each other, mean over the outcomes.
+    r"""How far forecasts of several theories lay from what came and from each other, by outcome, relative to it.
 
     With *X* of theory *k* and *y* what came, the CRPS of the theories' average with weights *w* is
 
@@ -150,9 +153,9 @@ class Distances:
     Parameters
     ----------
     off
-        :math:`E|X_k - y| / y` by theory, shape ``(theories,)``.
+        :math:`E|X_k - y| / y` by theory, shape ``(outcome, theory)``.
     apart
-        :math:`E|X_k - X_l| / y`, shape ``(theories, theories)``.
+        :math:`E|X_k - X_l| / y`, shape ``(outcome, theory, theory)``.
     """
 
     names: list[str]
@@ -162,7 +165,7 @@ class Distances:
     def crps(self, weights: Mapping[str, float]) -> float:
         """Mean CRPS of the average with these weights, relative to the outcome."""
         w = np.array([weights.get(name, 0.0) for name in self.names])
-        return float(w @ self.off - 0.5 * w @ self.apart @ w)
+        return float((self.off @ w - 0.5 * self.apart @ w @ w).mean())
 
 
 def distances(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> Distances:
@@ -175,12 +178,12 @@ def distances(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> Di
     outcomes
         What came, positive; at least one.
     """
-    off, apart = np.zeros(len(forecasts)), np.zeros((len(forecasts), len(forecasts)))
+    off, apart = [], []
     for i, came in enumerate(outcomes):
         draws = [np.asarray(each[i], float) / came for each in forecasts.values()]
-        off += [np.abs(own - 1.0).mean() for own in draws]
-        apart += [[_apart(own, other) for other in draws] for own in draws]
-    return Distances(list(forecasts), off / len(outcomes), apart / len(outcomes))
+        off.append([np.abs(own - 1.0).mean() for own in draws])
+        apart.append([[_apart(own, other) for other in draws] for own in draws])
+    return Distances(list(forecasts), np.array(off), np.array(apart))
 
 
 def _apart(one: Array, other: Array) -> float:
@@ -199,28 +202,55 @@ def _between_all(values: Array) -> float:
     return float((2.0 * np.arange(n) - n + 1.0) @ np.sort(values))
 
 
-def stacked_weights(forecasts: Mapping[str, list[Array]], outcomes: list[float]) -> dict[str, float]:
-    """Weights whose average of the theories would have forecast best: least mean CRPS, relative to the outcome.
+def stacked_weights(
+    forecasts: Mapping[str, list[Array]], outcomes: list[float], origins: list[int], targets: list[int]
+) -> dict[str, float]:
+    """Weights whose average of the theories would have forecast best, as far as these outcomes can tell.
 
-    Stacking of predictive distributions (Yao and others, 2018) by the score of :class:`Distances`. Fewer than
-    :data:`LEAST_OUTCOMES` outcomes say nothing, and all weigh the same. Parameters as :func:`distances` takes them.
+    Stacking of predictive distributions (Yao and others, 2018): least mean CRPS, by :class:`Distances`. Few outcomes
+    that overlap would put all weight on whichever theory came first by luck; so the weights are the mean over
+    :data:`RESAMPLED` records as they might have been, in which each origin and each target year counts at random
+    (a Bayesian bootstrap by both, Owen and Eckles, 2012). The more outcomes, the nearer to plain stacking. Fewer than
+    :data:`LEAST_OUTCOMES` say nothing, and all theories weigh the same.
+
+    Parameters
+    ----------
+    forecasts, outcomes
+        As :func:`distances` takes them.
+    origins, targets
+        Year at whose end each outcome was forecast, and its own year.
     """
     names = list(forecasts)
     if len(outcomes) < LEAST_OUTCOMES:
         return equal_weights(names)
     told = distances(forecasts, outcomes)
-    scale = told.off.min()
+    rng = np.random.default_rng(_SEED)
+    found = np.zeros(len(names))
+    for _ in range(RESAMPLED):
+        counts = np.ones(len(outcomes))
+        for years in (origins, targets):
+            each, place = np.unique(years, return_inverse=True)
+            counts *= rng.standard_exponential(len(each))[place]
+        counts /= counts.sum()
+        found += _best(counts @ told.off, np.tensordot(counts, told.apart, axes=1))
+    found = (found / RESAMPLED).round(4)
+    return {name: float(weight) for name, weight in zip(names, found / found.sum(), strict=True)}
+
+
+def _best(off: Array, apart: Array) -> Array:
+    """Weights of least CRPS."""
+    scale = off.min()
     solved = minimize(
-        lambda w: (w @ told.off - 0.5 * w @ told.apart @ w) / scale,
-        np.full(len(names), 1.0 / len(names)),
-        jac=lambda w: (told.off - told.apart @ w) / scale,
-        bounds=[(0.0, 1.0)] * len(names),
+        lambda w: (w @ off - 0.5 * w @ apart @ w) / scale,
+        np.full(len(off), 1.0 / len(off)),
+        jac=lambda w: (off - apart @ w) / scale,
+        bounds=[(0.0, 1.0)] * len(off),
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1.0, "jac": np.ones_like},
         method="SLSQP",
-        options={"ftol": 1e-12, "maxiter": 500},
+        options={"ftol": 1e-10, "maxiter": 500},
     )
-    found = np.clip(solved.x, 0.0, None).round(4)
-    return {name: float(weight) for name, weight in zip(names, found / found.sum(), strict=True)}
+    found: Array = np.clip(solved.x, 0.0, None)
+    return found / found.sum()
 
 
 def thinned(values: Array, n: int) -> Array:

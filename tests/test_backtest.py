@@ -308,10 +308,11 @@ def test_the_shipped_certificate_is_of_the_shipped_fit_and_its_report_gives_the_
     assert json.loads(certificate.certificate_bytes(again)) == found.content
     weighed = pd.read_parquet(folder / backtest.THEORIES_FILE)
     cases = [rows for _, rows in weighed.groupby(["origin", "target"])]
+    came, origins_, targets = ([rows[name].iloc[0] for rows in cases] for name in ("actual", "origin", "target"))
     told = found.content["theories"]
     forecasts = {name: [rows[name].to_numpy() for rows in cases] for name in told["weights"]}
     assert len(cases) == told["outcomes"]
-    assert stacked_weights(forecasts, [rows["actual"].iloc[0] for rows in cases]) == told["weights"]
+    assert stacked_weights(forecasts, came, origins_, targets) == told["weights"]
     # What is scored is what is published, to the last digit.
     outcomes = backtest.pool_outcomes(pool).set_index(["line", "year"])["value"]
     scored = report.dropna(subset=["outcome"])

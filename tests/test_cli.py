@@ -66,7 +66,7 @@ class Fit:
         self.priors = None
         self.manifest = {"pool": "tw_nhi", "hash": "f" * 64, "seed": 7, "quick": False, "inputs": {"models": "m"}}
 
-    def basis(self, horizon, draws=None, options=None, theory=None):
+    def basis(self, horizon, draws=None, options=None, theory=None, weighed=None):
         return random_basis(100 if draws is None else draws, 35).until(horizon)
 
 

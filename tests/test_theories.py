@@ -201,11 +201,12 @@ def test_stacking_finds_the_theory_that_is_right_and_averages_two_halves():
     outcomes = list(100.0 + 3.0 * rng.standard_normal(300))
     right = [100.0 + 3.0 * rng.standard_normal(400) for _ in outcomes]
     high = [draws + 20.0 for draws in right]
-    weights = stacked_weights({"right": right, "high": high}, outcomes)
+    years = list(range(300))
+    weights = stacked_weights({"right": right, "high": high}, outcomes, years, years)
     assert weights["right"] > 0.97
     # Neither alone holds what comes half the time from each.
     both = [value + (20.0 if i % 2 else 0.0) for i, value in enumerate(outcomes)]
-    weights = stacked_weights({"right": right, "high": high}, both)
+    weights = stacked_weights({"right": right, "high": high}, both, years, years)
     assert weights["right"] == pytest.approx(0.5, abs=0.06)
     assert sum(weights.values()) == pytest.approx(1.0)
 
@@ -214,14 +215,15 @@ def test_distances_are_those_of_all_pairs_but_a_draw_with_itself():
     one, other = np.array([1.0, 4.0, 2.0]), np.array([0.0, 1.0, 5.0])
     told = distances({"one": [one], "other": [other]}, [2.0])
     # Halves: 0.5, 2, 1 and 0, 0.5, 2.5, from 1.
-    assert told.off == pytest.approx([(0.5 + 1.0 + 0.0) / 3, (1.0 + 0.5 + 1.5) / 3])
-    assert told.apart[0, 0] == pytest.approx((1.5 + 0.5 + 1.0) / 3)
-    assert told.apart[1, 1] == pytest.approx((0.5 + 2.5 + 2.0) / 3)
+    assert told.off[0] == pytest.approx([(0.5 + 1.0 + 0.0) / 3, (1.0 + 0.5 + 1.5) / 3])
+    (apart,) = told.apart
+    assert apart[0, 0] == pytest.approx((1.5 + 0.5 + 1.0) / 3)
+    assert apart[1, 1] == pytest.approx((0.5 + 2.5 + 2.0) / 3)
     across = [abs(a - b) / 2.0 for i, a in enumerate(one) for j, b in enumerate(other) if i != j]
-    assert told.apart[0, 1] == told.apart[1, 0] == pytest.approx(np.mean(across))
+    assert apart[0, 1] == apart[1, 0] == pytest.approx(np.mean(across))
     assert told.crps({"one": 1.0}) == pytest.approx(0.5 - 0.5)
     assert told.crps({"one": 0.5, "other": 0.5}) == pytest.approx(
-        0.75 - 0.125 * (told.apart[0, 0] + told.apart[1, 1] + 2 * told.apart[0, 1])
+        0.75 - 0.125 * (apart[0, 0] + apart[1, 1] + 2 * apart[0, 1])
     )
 
 
@@ -234,18 +236,39 @@ def test_two_theories_of_one_law_are_no_better_than_one():
     assert told.crps({"one": 0.5, "other": 0.5}) == pytest.approx(told.crps({"one": 1.0}), rel=0.03)
 
 
-def test_the_average_never_scores_below_the_best_theory_that_it_is_made_of():
+def test_outcomes_that_overlap_do_not_settle_what_as_many_apart_would():
+    """A theory a little nearer in every year: many years tell it, a few years seen from many origins do not."""
     rng = np.random.default_rng(8)
-    outcomes = list(100.0 + 3.0 * rng.standard_normal(25))
-    forecasts = {name: [100.0 + shift + 4.0 * rng.standard_normal(60) for _ in outcomes]
-                 for name, shift in (("a", 0.0), ("b", 2.0), ("c", -4.0))}  # fmt: skip
-    told, weights = distances(forecasts, outcomes), stacked_weights(forecasts, outcomes)
-    assert told.crps(weights) <= min(told.crps({name: 1.0}) for name in forecasts) + 1e-6
+
+    def weighed(targets: list[int]) -> dict[str, float]:
+        came = dict(zip(sorted(set(targets)), 100.0 + 3.0 * rng.standard_normal(len(set(targets))), strict=True))
+        outcomes = [came[year] for year in targets]
+        own = {name: [100.0 + shift + 3.0 * rng.standard_normal(200) for _ in targets]
+               for name, shift in (("near", 0.0), ("off", 4.0))}  # fmt: skip
+        return stacked_weights(own, outcomes, list(range(len(targets))), targets)
+
+    assert weighed(list(range(60)))["near"] > 0.9
+    shared = [weighed([year for year in range(3) for _ in range(20)])["near"] for _ in range(8)]
+    assert np.mean(shared) < 0.9
+    assert np.ptp(shared) > 0.2
+
+
+def test_the_weights_are_those_of_the_least_crps_where_outcomes_are_many():
+    rng = np.random.default_rng(9)
+    outcomes = list(100.0 + 3.0 * rng.standard_normal(400))
+    forecasts = {name: [100.0 + shift + 2.0 * rng.standard_normal(40) for _ in outcomes]
+                 for name, shift in (("low", -3.0), ("high", 3.0), ("far", 9.0))}  # fmt: skip
+    years = list(range(400))
+    weights, told = stacked_weights(forecasts, outcomes, years, years), distances(forecasts, outcomes)
+    grid = [{"low": a / 20, "high": b / 20, "far": (20 - a - b) / 20} for a in range(21) for b in range(21 - a)]
+    assert told.crps(weights) <= min(map(told.crps, grid)) + 1e-5
+    assert weights == stacked_weights(forecasts, outcomes, years, years)
 
 
 def test_few_outcomes_weigh_nothing():
     draws = [np.full(5, 1.0)] * (LEAST_OUTCOMES - 1)
-    assert stacked_weights({"a": draws, "b": draws}, [1.0] * (LEAST_OUTCOMES - 1)) == {"a": 0.5, "b": 0.5}
+    years = list(range(LEAST_OUTCOMES - 1))
+    assert stacked_weights({"a": draws, "b": draws}, [1.0] * len(years), years, years) == {"a": 0.5, "b": 0.5}
 
 
 def test_weights_go_with_a_sentence():

@@ -83,7 +83,12 @@ class Scales:
     def _weights(self, theories: list[str], until: int | None = None) -> tuple[dict[str, float], int]:
         """Weights from the outcomes of up to a year, and the number of outcomes that they rest on."""
         weighed, shared = self._shared(theories, until)
-        found = stacked_weights(_by_theory(weighed, shared), [forecast.came for forecast in shared])
+        found = stacked_weights(
+            _by_theory(weighed, shared),
+            [forecast.came for forecast in shared],
+            [forecast.origin for forecast in shared],
+            [forecast.year for forecast in shared],
+        )
         return {name: found.get(name, 0.0) for name in theories}, len(shared)
 
     def learnt(self) -> dict[str, Any] | None:
