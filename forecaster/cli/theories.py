@@ -129,7 +129,7 @@ def _print(answer: dict[str, Any], money: str) -> None:
     if judged:
         screen.print(
             f"CRPS: mean over {judged} forecasts of outgo in the backtest, share of what came; smaller is better. The "
-            "weights were chosen on these very outcomes (on a tenth of the draws), which flatters the average; each "
+            "weights were chosen on these very outcomes, which flatters the average; each "
             "origin of the backtest was judged with the weights known by then."
         )
     screen.print(
