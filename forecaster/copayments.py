@@ -55,7 +55,8 @@ def copayment_parts(basis: Basis, policy: Policy) -> list[Array]:
     law = policy.reform(Reform())
     parts = []
     for share, cost in COPAYMENTS.items():
-        if policy.has(share):
+        # A law kept by an earlier run may hold the one without the other.
+        if policy.has(share) and policy.has(cost):
             rise = policy.path(share, basis.years) - law.path(share, basis.years)
             parts.append(policy.path(cost, basis.years) * rise)
     if policy.has("copayment_cap_tail"):
@@ -68,6 +69,8 @@ def assumed_costs(policy: Policy) -> tuple[str, ...]:
     costs = {**COPAYMENTS, f"copayment_inpatient.{CAPPED_DAYS}": f"copayment_stay_cost.{CAPPED_DAYS}"}
     told = []
     for name in dict.fromkeys(change.name for change in policy.change.changes if change.name in costs):
+        if not policy.has(costs[name]):
+            continue
         latest = policy.scheme.parameter(costs[name]).values[-1]
         if latest.status == "assumed":
             share = f"{policy.dated(costs[name])[-1][1]:.2%}"
@@ -85,12 +88,15 @@ def stay_gain(basis: Basis, policy: Policy) -> Array:
     """
     law = policy.reform(Reform())
     now, before = (p.path("copayment_cap_stay", basis.years) for p in (policy, law))
-    rate, by_law = (p.path(f"copayment_inpatient.{CAPPED_DAYS}", basis.years) for p in (policy, law))
-    cost = policy.path(f"copayment_stay_cost.{CAPPED_DAYS}", basis.years) * basis.outlay[0].mean()
+    rate = by_law = cost = np.zeros(len(basis.years))
+    times = np.ones(len(basis.years))
+    if policy.has(f"copayment_stay_cost.{CAPPED_DAYS}"):
+        rate, by_law = (p.path(f"copayment_inpatient.{CAPPED_DAYS}", basis.years) for p in (policy, law))
+        cost = policy.path(f"copayment_stay_cost.{CAPPED_DAYS}", basis.years) * basis.outlay[0].mean()
+        # Where the law takes nothing its ceiling tells nothing of what people would owe.
+        times = np.divide(rate, by_law, out=np.ones_like(rate), where=by_law > 0.0)
     at, persons, tail = (policy.path(f"copayment_cap_{name}", basis.years) for name in ("known", "persons", "tail"))
     everyone = persons * at / (tail - 1.0) / _ONES[policy.scheme.unit]
-    # Where the law takes nothing its ceiling tells nothing of what people would owe.
-    times = np.divide(rate, by_law, out=np.ones_like(rate), where=by_law > 0.0)
     # Nobody who owes nothing reaches a ceiling, however it lies.
     reached = now / np.maximum(times, 1e-12)
     beyond = everyone * ((before / at) ** (1.0 - tail) - (reached / at) ** (1.0 - tail))

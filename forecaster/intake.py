@@ -18,6 +18,7 @@ from forecaster.intake_headings import Head, find_head
 from forecaster.intake_words import (
     BLANK,
     ERAS,
+    GROUPED,
     MULTIPLES,
     NOTE,
     PLAIN,
@@ -308,6 +309,15 @@ class _Reader:
         if (bare := without_currency(text)) != text:
             text = bare
             self.met["currency"] = "signs of a currency left out"
+        if (
+            comma
+            and isinstance(cell.value, str)
+            and "." in text
+            and not (POINTED.fullmatch(text) or GROUPED.fullmatch(text))
+        ):
+            other = f"{text.replace('.', ',')} if its point stands before decimals, {text.replace('.', '')} if it parts"
+            self._cell_fault(cell, name, "commas before decimals, as in other cells of the file", f"write {other}")
+            return None
         if comma and (POINTED.fullmatch(text) or THOUSANDS.fullmatch(text) or PLAIN.fullmatch(text)):
             text = re.sub(r"[. '\u2019\u00a0\u202f]", "", text).replace(",", ".")
         elif THOUSANDS.fullmatch(text):

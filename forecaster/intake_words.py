@@ -78,6 +78,8 @@ BLANK = {
 }  # fmt: skip
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[, '\u2019\u00a0\u202f]\d{3})+(?:\.\d+)?")
 POINTED = re.compile(r"[+-]?\d{1,3}(?:[. '\u2019\u00a0\u202f]\d{3})*,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}")
+# Points that part thousands, where commas are known to stand before decimals.
+GROUPED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _YEAR = re.compile(rf"(?:FY\s*)?({'|'.join(ERAS)})?\s*(\d{{1,4}}|元)\s*(?:年度?|年底|年末|년도?)?")
 _YEAR_END = re.compile(r"(\d{4})-12-31(?: 00:00:00)?|31[./]12[./](\d{4})")

@@ -31,6 +31,7 @@ from forecaster.basis import Basis
 from forecaster.continuity import covered_months, worth_of_joining
 from forecaster.cover import Cover
 from forecaster.enrolment import resident_factors
+from forecaster.errors import ForecasterError
 from forecaster.fund_stack import CarePaid, CoverOfYear, LawWithStack, care_paid, household_bands, outgo_factor
 from forecaster.members import (
     AGES,
@@ -250,6 +251,12 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
         more = moved_in(people, policy.path(MOVERS, years), law_ages(law, span))
         if more.any():
             people = replace(people, persons=people.persons + more)
+            gone = (people.persons < 0.0).any(axis=(1, 2))
+            if gone.any():
+                raise ForecasterError(
+                    f"{MOVERS}: by {span[gone.argmax()]} more people of an age would have left than there are; allowed "
+                    "is a smaller outflow or an earlier horizon"
+                )
     now = employee_heads(people, law_ages(policy, span))
     late = [
         late_payers(heads.entering[1:], p.path("minimum_contribution_years", years))
@@ -327,6 +334,8 @@ def moved_in(people: MemberPeople, share: Array, ages: Array) -> Array:
 
 def _held_wages(policy: Policy, law: Policy, years: Array) -> Array:
     """Mean of wages held between floor and ceiling under a policy against the law, ``(year,)``."""
+    if not policy.has("wage_spread"):  # a law kept by an earlier run, in which neither is a lever
+        return np.ones(len(years))
     means = []
     for p in (policy, law):
         spread = p.path("wage_spread", years)

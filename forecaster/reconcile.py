@@ -213,6 +213,10 @@ def largest_gap(table: pd.DataFrame) -> float:
 _SDS_OF_90 = 3.2897
 
 
+# What two fits are compared by, see :func:`learnt_otherwise`.
+LEARNT = ["block", "name", "posterior_q5", "posterior_q50", "posterior_q95"]
+
+
 def learnt_otherwise(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """What a refit has learnt otherwise than the fit before it.
 
@@ -229,8 +233,7 @@ def learnt_otherwise(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         ``moved`` in standard deviations of the earlier posterior, ``outside``: whether the new median lies outside the
         earlier 90% interval.
     """
-    columns = ["block", "name", "posterior_q5", "posterior_q50", "posterior_q95"]
-    both = before[columns].merge(after[columns], on=["block", "name"], suffixes=("", "_new"))
+    both = before[LEARNT].merge(after[LEARNT], on=["block", "name"], suffixes=("", "_new"))
     spread = (both["posterior_q95"] - both["posterior_q5"]) / _SDS_OF_90
     new = both["posterior_q50_new"]
     found = both[["block", "name"]].assign(before=both["posterior_q50"], after=new)

@@ -92,12 +92,16 @@ def limit_binds(projection: FundProjection) -> YearDistribution:
     return _distribution(projection.limit_binds, projection.years)
 
 
-def limit_falls_short(basis: Basis, policy: Policy, projection: FundProjection) -> YearDistribution:
+def limit_falls_short(basis: Basis, policy: Policy, projection: FundProjection) -> YearDistribution | None:
     """First year whose outgo even the law's highest general rate would not cover, the reserve left out (Art. 24).
 
-    The Act has the budget negotiated anew then. Whether the rate is that high does not matter.
+    The Act has the budget negotiated anew then. Whether the rate is that high does not matter. None where the law has
+    no such limit: the bounds of its rate are assumed.
     """
-    limit = policy.scheme.parameter("general_premium_rate").bounds[1]  # type: ignore[index]  # a number has bounds
+    rate = policy.scheme.parameter("general_premium_rate")
+    if rate.bounds is None or rate.bounds_source.startswith("assumed"):
+        return None
+    limit = rate.bounds[1]
     return _distribution(pay_as_you_go_rate(basis, policy, projection) > limit + 1e-12, projection.years)
 
 

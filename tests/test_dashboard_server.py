@@ -98,4 +98,6 @@ def test_the_first_page_is_found_by_its_name_too():
     status, headers, _body = answered("/fund?lang=zh_TW&s=2~x")
     assert (status, headers["location"]) == (307, "/?lang=zh_TW&s=2~x")
     assert answered("/tools/fund")[1]["location"] == "/tools/"
+    # To no other host.
+    assert answered("//evil.example/fund")[1]["location"] == "/evil.example/"
     assert answered("/levers")[0] == 200

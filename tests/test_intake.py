@@ -172,6 +172,14 @@ def test_years_may_run_across(tmp_path):
     assert found.recognised[0].key == "turned"
 
 
+def test_a_point_among_decimal_commas_is_asked_about_and_no_figure_grows_tenfold(tmp_path):
+    path = write(tmp_path, "Jahr;Einnahmen (Mio);Ausgaben (Mio)\n2015;1.234,5;12.5\n2016;1.300,5;1.200\n")
+    told = faults(path, "m")
+    assert "'12.5'" in told
+    assert "commas before decimals" in told
+    assert "write 12,5 if its point stands before decimals, 125 if it parts" in told
+
+
 def test_decimal_commas(tmp_path):
     text = "Jahr;Einnahmen (Mio);Ausgaben (Mio)\n2015;1.234,5;1 100,25\n2016;1.300;1.200\n"
     found = taken(write(tmp_path, text), "m")

@@ -28,7 +28,7 @@ from forecaster.members import (
     retired_shares,
 )
 from forecaster.observations import load_observations
-from forecaster.policy import Policy, Reform
+from forecaster.policy import Change, Policy, Reform
 from forecaster.pool_accounts import doubts
 from forecaster.pools import Break, find_pool, known_accounts, observed_series, pool_names
 from forecaster.resources import data_dir
@@ -231,6 +231,24 @@ def test_movers_to_towns_pay_long_before_they_cost(people):
     assert paying[at] == pytest.approx(1.0 + 0.01 * people.workers / ahead[at], rel=1e-6)
     assert paying[at + 9] == pytest.approx(1.0 + 0.10 * people.workers / ahead[at + 9], rel=0.003)
     assert (costing[at:] - 1.0 < paying[at:] - 1.0)[:20].all()
+    employee_factors(people, law(EMPLOYEES, "movers_to_towns=-0.005@2026-01-01"), years)
+    parameters = dict(law().scheme.parameters)
+    parameters["movers_to_towns"] = parameters["movers_to_towns"].model_copy(update={"bounds": (-0.1, 0.1)})
+    wider = Policy(law().scheme.model_copy(update={"parameters": parameters}))
+    emptied = wider.reform(Reform((Change("movers_to_towns", dt.date(2026, 1, 1), -0.05),)))
+    with pytest.raises(ForecasterError, match=r"movers_to_towns: by 20\d\d more people of an age would have left than"):
+        employee_factors(people, emptied, years)
+
+
+def test_a_law_kept_before_floor_and_ceiling_were_levers_still_serves(people):
+    years = people.years[1:]
+    reform = Reform((Change("retirement_age_men", dt.date(2030, 1, 1), 64.0),))
+    kept = {name: own for name, own in law().scheme.parameters.items() if name != "wage_spread"}
+    older = Policy(law().scheme.model_copy(update={"parameters": kept})).reform(reform)
+    for before, now in zip(
+        employee_factors(people, older, years), employee_factors(people, law().reform(reform), years), strict=True
+    ):
+        np.testing.assert_array_equal(before, now)
 
 
 def test_base_floor_and_ceiling_hold_wages_by_simulation(people):

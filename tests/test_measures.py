@@ -105,6 +105,11 @@ def test_solvency_of_the_three_years_by_hand() -> None:
     for rate in (0.05, 0.06):
         short = limit_falls_short(basis, law(rate), project(basis, law(rate)))
         assert (short.by_year.tolist(), short.in_year.tolist()) == ([0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
+    parameters = dict(policy.scheme.parameters)
+    open_ended = parameters["general_premium_rate"].model_copy(update={"bounds_source": "assumed: localities set it"})
+    parameters["general_premium_rate"] = open_ended
+    without = Policy(policy.scheme.model_copy(update={"parameters": parameters}))
+    assert limit_falls_short(basis, without, result) is None
     assert expected_shortfall(result.closing, 0.2) == pytest.approx([16.75, 7.925, -17.5325])
 
 

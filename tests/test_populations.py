@@ -17,7 +17,7 @@ from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.fitted import input_hashes
 from forecaster.plain_futures import past_people
 from forecaster.pools import find_pool
-from wpp_files import write_workbook, write_wpp, write_wpp_workbooks
+from wpp_files import _FRONT, write_workbook, write_wpp, write_wpp_workbooks
 
 FIRST, LAST = 1979, 2030
 
@@ -120,6 +120,10 @@ def test_workbooks_that_do_not_serve_say_why(german, tmp_path):
             ("WPP2024_POP_F01_1_POPULATION_SINGLE_AGE_BOTH_SEXES.xlsx", "Population by single age, both sexes"),
         )
     ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wpp_files._FRONT", ["Jahr" if title == "Year" else title for title in _FRONT])
+        name = "WPP2024_POP_F01_2_POPULATION_SINGLE_AGE_MALE.xlsx"
+        paths.append(write_workbook(tmp_path / name, "Male population by single age", "FRA", ages, deaths))
     own = tmp_path / "own.xlsx"
     pd.DataFrame({"year": [2001, 2002], "boys": [1.05, 1.06]}).to_excel(own, index=False, engine="xlsxwriter")
     (tmp_path / "torn.xlsx").write_bytes(paths[0].read_bytes()[:900])
@@ -128,6 +132,7 @@ def test_workbooks_that_do_not_serve_say_why(german, tmp_path):
     told = str(caught.value)
     assert "DEATHS_SINGLE_AGE_MALE.xlsx: found a workbook of the UN that is not needed: give people (POP_F01_2" in told
     assert "BOTH_SEXES.xlsx: found both sexes together: give the files of men and of women" in told
+    assert "SINGLE_AGE_MALE.xlsx: found it lacks the column 'Year' of the UN's workbooks; keep the heading row" in told
     assert "own.xlsx: found its columns are of no known kind" in told
     assert "torn.xlsx: found it cannot be read as a workbook" in told
     assert "none.xlsx: found there is no such file" in told

@@ -149,6 +149,10 @@ def test_the_fit_before_is_the_check_of_a_refit(tmp_path, capsys):
     assert "Against the fit before (old): 2 of 3 parameters lie outside its 90% interval." in told
     assert "- fund b: 5 -> 3 (-3.3 of its standard deviations)" in told
     assert against_previous(learnt_before(after), after) is None, "the same fit"
+    (after / "priors.csv").write_text("block,name\nfund,a\n")
+    assert learnt_before(after) is None, "of another version"
+    (after / "manifest.json").write_text("[]")
+    assert learnt_before(after) is None
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -290,7 +290,7 @@ def test_weights_go_with_a_sentence():
 
 def test_an_origin_is_weighed_by_outcomes_of_its_time_only():
     years = np.arange(2001, 2031)
-    outcomes = pd.DataFrame({"line": "outgo", "year": years, "value": 100.0})
+    outcomes = pd.DataFrame({"line": "outgo", "year": years, "value": 100.0, "kind": "published"})
     scales, seen = Scales(outcomes), {}
     for origin in range(2000, 2015):
         lines = {
@@ -318,7 +318,7 @@ def test_an_origin_is_weighed_by_outcomes_of_its_time_only():
 
 
 def test_a_theory_that_is_missing_at_some_origins_is_weighed_by_the_others_and_one_seldom_told_weighs_nothing():
-    outcomes = pd.DataFrame({"line": "outgo", "year": np.arange(2001, 2031), "value": 100.0})
+    outcomes = pd.DataFrame({"line": "outgo", "year": np.arange(2001, 2031), "value": 100.0, "kind": "published"})
     scales = Scales(outcomes)
     for origin in range(2000, 2012):
         levels = {OPEN: 130.0, "theory_trend": 100.0, "theory_income": 120.0}
@@ -337,7 +337,7 @@ def test_a_theory_that_is_missing_at_some_origins_is_weighed_by_the_others_and_o
 
 
 def test_an_origin_whose_chains_disagree_weighs_nothing():
-    scales = Scales(pd.DataFrame({"line": "outgo", "year": np.arange(2001, 2031), "value": 100.0}))
+    scales = Scales(pd.DataFrame({"line": "outgo", "year": np.arange(2001, 2031), "value": 100.0, "kind": "published"}))
     lines = {"outgo": np.full((5, 50), 100.0)}
     for origin in (2000, 2001, 2002):
         scales.averaged(origin, {f"{question}.{OPEN}": lines for question in ("forecast", "model")}, agreed=False)

@@ -69,7 +69,8 @@ class Guarded:
         if scope["path"].endswith(f"/{FIRST}") and "text/html" in headers.get("accept", ""):
             # Streamlit knows its first page by the root alone and calls its name an unknown page.
             query = scope.get("query_string", b"").decode("latin-1")
-            root = scope["path"].removesuffix(FIRST) + (f"?{query}" if query else "")
+            # One slash in front: of two a browser makes the name of another host.
+            root = "/" + scope["path"].removesuffix(FIRST).lstrip("/") + (f"?{query}" if query else "")
             await RedirectResponse(root, status_code=307)(scope, receive, _Answer(send))
             return
         _before, static, name = scope["path"].partition("/static/")

@@ -77,10 +77,15 @@ def learnt_before(folder: Path) -> tuple[str, DataFrame] | None:
 
     import pandas as pd
 
+    from forecaster.reconcile import LEARNT
+
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        return (str(manifest["hash"]), pd.read_csv(folder / "priors.csv")) if manifest["accepted"] else None
-    except (OSError, ValueError, KeyError):
+        table = pd.read_csv(folder / "priors.csv")
+        # Of another version it may lack what is compared; the fit at hand must not end over that.
+        whole = manifest["accepted"] and set(LEARNT) <= set(table)
+        return (str(manifest["hash"]), table) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

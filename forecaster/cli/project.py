@@ -246,7 +246,10 @@ def summary_of(
     for name, scenario in by_name.items():
         table = export.probability_table([scenario]).iloc[rows]
         answer["probabilities"][name] = {
-            key: table[key].tolist() for key in table.columns if key.endswith(("_by_year", "_in_year"))
+            key: table[key].tolist()
+            for key in table.columns
+            # Empty is what this law has no word of.
+            if key.endswith(("_by_year", "_in_year")) and table[key].notna().all()
         }
         answer["first_years"][name] = {
             event: {"median": found.quantile(0.5), "not_within_horizon": found.not_within_horizon}
@@ -310,8 +313,9 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
             "rate_limit_by_year",
         ),
     ):
-        if any(any(summary["probabilities"][name][key]) for name in names):
-            cells = {name: [in_futures(p, draws) for p in summary["probabilities"][name][key]] for name in names}
+        chances = {name: summary["probabilities"][name].get(key, []) for name in names}
+        if any(any(chances[name]) for name in names):
+            cells = {name: [in_futures(p, draws) for p in chances[name]] for name in names}
             _print_table(screen, title, summary["years"], cells)
     if summary["point_value"]:
         cells = {name: _banded(summary["point_value"][name], draws, 2) for name in names}

@@ -109,6 +109,11 @@ def _title(cell: Any) -> str:
 def _of_the_un(headings: Sequence[str], rows: Iterator[list[Any]], place: str, words: str) -> tuple[Kind, Columns]:
     """One sheet of the UN's, only the country's rows."""
     at = {title: i for i, title in reversed(list(enumerate(headings)))}
+    if missing := [title for title in (_YEAR, _NAME) if title not in at]:
+        raise ForecasterError(
+            f"it lacks the column {missing[0]!r} of the UN's workbooks; keep the heading row as downloaded, or give a "
+            "table of your own (docs/pools.md)"
+        )
     code = at[_CODE]
     own = [row for row in rows if row[code] == place]
     years = np.array([_number(row[at[_YEAR]]) for row in own])

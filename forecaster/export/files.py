@@ -70,7 +70,8 @@ _COLUMNS = (
         "probabilities",
         "limit_short_by_year",
         _SHARE,
-        "the highest general rate of the law would not have covered the year's outgo in this year or an earlier one",
+        "the highest general rate of the law would not have covered the year's outgo in this year or an earlier one; "
+        "empty where the law has no highest rate",
     ),
     ("probabilities", "limit_short_in_year", _SHARE, "the highest rate of the law would not cover this year's outgo"),
     ("probabilities", "reserve_worst_tenth", "money", "mean reserve at the year's end over the worst tenth of draws"),

@@ -215,8 +215,8 @@ def probability_table(scenarios: Sequence[Scenario]) -> pd.DataFrame:
             "deficit_in_year": (result.balance < 0.0).mean(axis=1),
             "rate_limit_by_year": limit_binds(result).by_year,
             "rate_limit_in_year": result.limit_binds.mean(axis=1),
-            "limit_short_by_year": short.by_year,
-            "limit_short_in_year": short.in_year,
+            "limit_short_by_year": np.nan if short is None else short.by_year,
+            "limit_short_in_year": np.nan if short is None else short.in_year,
             "reserve_worst_tenth": expected_shortfall(result.closing, WORST),
         }
         parts.append(pd.DataFrame(columns))

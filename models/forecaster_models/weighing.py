@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecaster.scores import MODEL, QUESTIONS
+from forecaster.scores import ESTIMATED, MODEL, QUESTIONS
 from forecaster.theories import assigned, distances, equal_weights, stacked_weights, thinned
 
 Array = np.ndarray
@@ -40,7 +40,7 @@ class Scales:
     """
 
     def __init__(self, outcomes: pd.DataFrame) -> None:
-        rows = outcomes[outcomes["line"] == "outgo"]
+        rows = outcomes[(outcomes["line"] == "outgo") & (outcomes["kind"] != ESTIMATED)]
         self._came = dict(zip(rows["year"].astype(int), rows["value"].astype(float), strict=True))
         self._forecasts: list[Forecast] = []
         self._origins: dict[str, dict[str, Any]] = {}
