@@ -46,6 +46,8 @@ typer.testing._get_command = functools.cache(typer.testing._get_command)
 # The files that take longest come first, so that no worker is left alone with one at the end.
 LONGEST = (
     "test_dashboard_browser.py",
+    # Early, so that other files find the fund's density compiled.
+    "test_models_fund.py",
     "test_backtest.py",
     "test_dashboard_page.py",
     "test_models_demography.py",

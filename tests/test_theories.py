@@ -32,6 +32,14 @@ from forecaster_models.theories import StepEvidence, carry_over, check_priors
 from forecaster_models.weighing import Scales
 
 STEPS = 25
+
+
+@pytest.fixture(autouse=True)
+def few_resampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as the tests' bounds need; those of the shipped weights are in test_backtest."""
+    monkeypatch.setattr("forecaster.theories.RESAMPLED", 60)
+
+
 PRIORS = {
     "income_elasticity": {"distribution": "Normal", "mu": 0.8, "sigma": 0.2},
     "cost_surprise": {"distribution": "Normal", "mu": -0.3, "sigma": 0.3},
