@@ -17,6 +17,11 @@ export RUFF_CACHE_DIR := $(CACHE)/ruff
 # A plotting library that some dependency may import must not write to the home folder.
 export MPLCONFIGDIR := $(CACHE)/matplotlib
 
+# Numba looks for a change only in the file of the function that is called, not in what that calls: when any source of
+# compiled code is newer, all is compiled anew.
+$(CACHE)/compiled: $(shell grep -rlE --include='*.py' 'njit|NamedTuple' forecaster models)
+	@rm -rf $(CACHE)/numba && mkdir -p $(CACHE) && touch $@
+
 help: ## list these targets
 	@echo 'make TARGET, where TARGET is one of:'
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -52,7 +57,7 @@ backtest: env ## refit Taiwan's pool at the end of 2013 to 2024 and score the fo
 bench: env ## the benchmarks, with the machine's own memory-copy time beside them
 	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
-env: ## only the environment in .venv
+env: $(CACHE)/compiled ## only the environment in .venv
 	@sh bootstrap.sh
 
 clean: ## remove the environment, the caches and what was built

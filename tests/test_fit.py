@@ -167,8 +167,8 @@ def test_a_tenth_of_a_point_in_2021_is_worth_what_the_officials_say() -> None:
 
 def test_the_model_and_the_engine_share_one_formula_of_income() -> None:
     """Income that the fund model turns into a base is, from that base, the engine's income again."""
-    from forecaster_models.fund import fund_arrays
-    from forecaster_models.fund_density import SCALARS, density
+    from forecaster_models.fund_arrays import SCALARS, fund_arrays
+    from forecaster_models.fund_density import density
     from forecaster_models.fund_evidence import fund_data
 
     data = fund_data()
@@ -190,6 +190,7 @@ def test_the_model_and_the_engine_share_one_formula_of_income() -> None:
             [{"employer": 0.5, "bonus": 0.5}.get(item, 1e-13) for item in data.items],
             np.zeros(data.n_income),
             np.log(charged[late]),
+            np.zeros(arrays.pandemic.shape[1]),
             np.zeros(arrays.revision.shape[1]),
         ]
     )

@@ -13,15 +13,14 @@ from forecaster.resources import data_dir
 from forecaster.revenue import PaymentSizes, charged_share
 from forecaster_models.economy import EconomyData, economy_data, economy_model
 from forecaster_models.fund import (
-    THRESHOLD_ITEMS,
     _in_proportion,
-    fund_arrays,
     fund_block,
     path_geometry,
     profile_geometry,
     supplementary_line,
 )
-from forecaster_models.fund_density import SCALARS, density
+from forecaster_models.fund_arrays import SCALARS, THRESHOLD_ITEMS, fund_arrays
+from forecaster_models.fund_density import density
 from forecaster_models.fund_evidence import fund_data
 from forecaster_models.priors import read_priors
 from forecaster_models.sampling import named_quantities

@@ -20,6 +20,7 @@ def diagnose(
 
     Example: forecaster diagnose tw_nhi --out pictures
     """
+    from forecaster.cli.fit import apart_lines
     from forecaster.fitted import load_fit
 
     fit = load_fit(pool, fits)
@@ -53,6 +54,8 @@ def diagnose(
     screen.print(f"Fit of {fit.pool.name}, {fit.manifest['hash'][:12]}")
     screen.print(table)
     screen.print("Wanted: r-hat at most 1.01, both ESS at least 400, no divergences, E-BFMI above 0.3.")
+    for line in apart_lines(fit.manifest["blocks"]):
+        screen.print(line, soft_wrap=True)
     if written:
         screen.print(f"{len(written)} pictures in {out}", soft_wrap=True)
     else:

@@ -34,6 +34,8 @@ class Block:
         Posterior variables that ``theories`` reads.
     target_accept
         Acceptance that NUTS aims at, where the block bears longer steps than the settings'.
+    apart
+        Years whose figures or steps count for little because they stand apart from the others, by line.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Block:
     theories: Callable[[Mapping[str, np.ndarray], int], dict[str, Carried]] | None = None
     reads: tuple[str, ...] = ()
     target_accept: float | None = None
+    apart: Mapping[str, list[int]] | None = None
 
     def tuned(self, settings: SamplingSettings) -> SamplingSettings:
         """The settings with the block's own acceptance."""

@@ -62,8 +62,18 @@ HISTORY = {
 # Source files that shape a fit: models and what of the engine they share; not this file, which only runs them.
 _SHARED = ("blocks", "demography", "priors", "sampling")
 MODEL_FILES = {
-    "nhi": (*_SHARED, "economy", "fund", "fund_density", "fund_evidence", "steps", "theories"),
-    "plain": (*_SHARED, "plain", "plain_paths"),
+    "nhi": (
+        *_SHARED,
+        "economy",
+        "fund",
+        "fund_arrays",
+        "fund_density",
+        "fund_evidence",
+        "fund_income",
+        "steps",
+        "theories",
+    ),
+    "plain": (*_SHARED, "plain", "plain_paths", "plain_weights"),
 }
 ENGINE_FILES = {
     "nhi": ("futures", "need", "points", "revenue", "theories"),
@@ -327,6 +337,8 @@ def _fit_block(job: _Job, name: str, reports: Any) -> None:
     )
     given = {f"{name}_{prior}" for prior in priors} & {str(variable) for variable in posterior}
     learnt = prior_table({name: priors}, {variable: _flattened(posterior[variable]).values for variable in given})
+    if block.apart:
+        verdict["apart"] = dict(block.apart)
     if block.theories is not None:
         carried = block.theories({name: _flattened(posterior[name]).values for name in block.reads}, job.seed)
         verdict["theories"] = {name: found.as_dict() for name, found in carried.items()}

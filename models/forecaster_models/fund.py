@@ -10,31 +10,29 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from forecaster.demography.patterns import PANDEMIC_YEARS
-from forecaster.need import AGE_GROUPS, OLD_GROUPS, PROFILE_YEAR
-from forecaster.schemes import PAYERS
+from forecaster.need import AGE_GROUPS
 from forecaster_models.blocks import Block
-from forecaster_models.fund_density import FACT_KINDS, SCALARS, VECTORS, FundArrays, FundDensity, read_only
-from forecaster_models.fund_evidence import FIRST_YEAR, FundData, fund_data
+from forecaster_models.fund_arrays import (
+    SCALARS,
+    VECTORS,
+    FundArrays,
+    band_sums,
+    band_value,
+    fund_arrays,
+    growth_loadings,
+)
+from forecaster_models.fund_density import FundDensity
+from forecaster_models.fund_evidence import FundData, fund_data
 from forecaster_models.priors import Priors, draw_prior, draw_scalars
-from forecaster_models.steps import StepScales, drift_modes, name_drift_ends
+from forecaster_models.steps import StepScales, name_drift_ends
 from forecaster_models.theories import Carried, StepEvidence, carry_over, check_priors
 
 Array = np.ndarray
-
-# Items whose payments are charged above one common threshold; part-time wages have their own.
-THRESHOLD_ITEMS = ("fees", "dividends", "interest", "rent")
-# Thresholds and ceilings (TWD) whose charged shares the evidence compares: 2016 after and before, part-time wages of
-# 2014 after and before, ceiling of 50 million against 10 million.
-CASES = np.array([[2e4, 1e7], [5e3, 1e7], [19273.0, 1e7], [5e3, 1e7], [2e4, 5e7], [2e4, 1e7]])
 
 # Acceptance that NUTS aims at: in these coordinates the posterior is near enough to a normal one for long steps.
 TARGET_ACCEPT = 0.85
 # How far from zero the latent flows and costs bend away from it.
 BEND = 0.04
-
-# Years whose accounts hold back payments of the government's floor (notes to TW-S02): their booking is out of the
-# ordinary.
-BACK_PAYMENTS = (2015, 2016)
 
 KEEP = (
     "fund_log_cost_end",
@@ -75,22 +73,6 @@ READS = (
     "fund_base_drift_sd",
     "fund_correlation",
 )
-# Single facts: kind of expectation and year. Effects are of the year before a threshold changed; what is told of a
-# share in general has no year of its own.
-FACTS_MEANT = {
-    "old_2010": ("old", 2010),
-    "old_2020": ("old", 2020),
-    "dividends_2025": ("dividends", 2025),
-    "threshold_2016": ("threshold", 2015),
-    "part_time_2014": ("part_time", 2013),
-    "ceiling_50m": ("ceiling", 2025),
-    "government_2012": ("government", 2012),
-    "insured_2020": ("insured", 2020),
-    "employers_2020": ("employers", 2020),
-    "general_2024": ("general", 2024),
-    "supplementary_2024": ("supplementary", 2024),
-    "general_2016": ("general_total", 2016),
-}
 
 
 def fund_model(data: FundData, priors: Priors) -> pm.Model:
@@ -234,92 +216,6 @@ def supplementary_line(data: FundData) -> Array:
     return np.log(2000.0) + 0.05 * np.arange(int((data.years[: data.n_income] >= 2013).sum()))
 
 
-def fund_arrays(data: FundData) -> FundArrays:
-    """Evidence and law as :func:`forecaster_models.fund_density.density` takes them."""
-    years, m = data.years, data.n_income
-    income_years = years[:m]
-    late = (income_years >= 2013).astype(float)
-    budget_year = years[data.budget.index] - 2012
-    # The budget's ratio wanders, its own error a third of the yearly step.
-    wander = np.linalg.cholesky(np.minimum(budget_year[:, None], budget_year[None, :]) + np.eye(len(budget_year)) / 9.0)
-    bands = _band_sums(data)
-    top, bottom = (np.array([sums[i] for sums in bands.values()]) for i in (0, 1))
-    ratio_value, ratio_error = np.array([_band_value(data, name) for name in bands]).T
-    memory_value, memory_vector = drift_modes(len(years) - 1)
-    items = np.array(data.items)
-    part_years = np.where(income_years == 2013, 1.0, np.where(income_years == 2014, 8.0 / 12.0, 0.0))
-    shares = _item_shares(data)
-    facts = [(FACTS_MEANT[name], *data.facts[name]) for name in FACTS_MEANT if name in data.facts]
-    found = FundArrays(
-        accounts_matrix=data.accounts.matrix,
-        accounts_value=data.accounts.value,
-        accounts_error=data.accounts.error,
-        accounts_restated=data.accounts.restated,
-        budget_index=data.budget.index,
-        budget_log=np.log(data.budget.value),
-        budget_unmix=np.linalg.inv(wander),
-        people=data.population_groups / 1e6,
-        old_groups=OLD_GROUPS.astype(float),
-        tilt_years=(years - PROFILE_YEAR).astype(float),
-        ratio_top=top,
-        ratio_bottom=bottom,
-        ratio_value=ratio_value,
-        ratio_error=ratio_error,
-        price=data.price_step[1:],
-        real=data.real_step[1:],
-        surprise=data.surprise[1:],
-        gdp=data.gdp_step[1:],
-        redefined=(years[1:] == 2013).astype(float),
-        pandemic=np.diff((years[:, None] == np.array(PANDEMIC_YEARS)).astype(float), axis=0),
-        revision=growth_loadings(data),
-        memory_value=memory_value,
-        memory_vector=memory_vector,
-        rate=data.rate,
-        supplementary_rate=data.supplementary_rate,
-        floor=data.floor,
-        fixed_income=data.tobacco + data.injection,
-        late=late,
-        weights=np.concatenate(
-            [*(data.weights[payer] for payer in PAYERS), data.state_employer, [data.state_flag, data.announced_flag]]
-        ),
-        wide_items=np.isin(items, THRESHOLD_ITEMS).astype(float),
-        part_items=(items == "part_time").astype(float),
-        employer_items=(items == "employer").astype(float),
-        dividend_items=(items == "dividends").astype(float),
-        wide_years=(income_years <= 2015).astype(float),
-        part_years=part_years,
-        back_2015=(income_years == BACK_PAYMENTS[0]).astype(float),
-        back_2016=(income_years == BACK_PAYMENTS[1]).astype(float),
-        case_threshold=np.log(CASES[:, 0]),
-        case_ceiling=np.log(CASES[:, 1]),
-        size_growth=np.array([_size_growth(data)]),
-        supplementary_step=data.gdp_step[int(np.argmax(late)) + 1 : m],
-        collected_index=data.supplementary.index,
-        collected_value=data.supplementary.value,
-        collected_error=data.supplementary.error,
-        item_index=shares[0].astype(int),
-        item_log=shares[1],
-        item_error=np.full(len(shares[1]), 0.10),
-        fact_kind=np.array([FACT_KINDS.index(meant[0]) for meant, _, _ in facts]),
-        fact_year=np.array([meant[1] - FIRST_YEAR for meant, _, _ in facts]),
-        fact_value=np.array([value for _, value, _ in facts]),
-        fact_error=np.array([error for _, _, error in facts]),
-    )
-    return FundArrays(*map(read_only, found))
-
-
-def _item_shares(data: FundData) -> tuple[Array, Array]:
-    """Index of the item and log of its published share of the year's supplementary premium, ``(figure,)`` each."""
-    index, log_share = [], []
-    for year, amounts in data.item_amounts.items():
-        total = float(data.supplementary.value[data.supplementary.index == int(year) - FIRST_YEAR][0])
-        for i, item in enumerate(data.items):
-            if np.isfinite(amounts[item]):
-                index.append(i)
-                log_share.append(np.log(float(amounts[item]) / total))
-    return np.array(index), np.array(log_share)
-
-
 def path_geometry(data: FundData) -> tuple[Array, Array]:
     """Centre and scale of the latent log paths of cost and income: where the sampler starts and how it steps.
 
@@ -363,35 +259,11 @@ def path_geometry(data: FundData) -> tuple[Array, Array]:
     return centre, np.linalg.cholesky(np.linalg.inv(precision))
 
 
-def _band_sums(data: FundData) -> dict[str, tuple[Array, Array]]:
-    """Weights whose log ratio of sums over the profile was published: bands against all ages, 80+ against 65+."""
-    group_of_age = np.searchsorted(AGE_GROUPS, np.arange(101), side="right") - 1
-    people = data.population_by_age[PROFILE_YEAR - FIRST_YEAR]
-
-    def mean_of(first: int, last: int) -> Array:
-        weights = np.zeros(len(AGE_GROUPS))
-        np.add.at(weights, group_of_age[first : last + 1], people[first : last + 1])
-        return weights / weights.sum()
-
-    sums = {f"band_{first}": (mean_of(first, last), mean_of(0, 100)) for first, last, _ in data.profile_bands}
-    old = data.population_groups[2010 - FIRST_YEAR] / 1e6
-    return {**sums, "very_old_2010": (old * (AGE_GROUPS >= 80), old * OLD_GROUPS)}
-
-
-def _band_value(data: FundData, name: str) -> tuple[float, float]:
-    """Published log ratio and its error."""
-    if name in data.facts:
-        value, error = data.facts[name]
-        return float(np.log(value)), error / value
-    bands = {f"band_{first}": value for first, _, value in data.profile_bands}
-    return float(np.log(bands[name] / _overall(data))), 0.01
-
-
 def profile_geometry(data: FundData) -> tuple[Array, Array]:
     """Centre and scale of the log cost profile's coordinates, as :func:`path_geometry` for the paths."""
     n = len(AGE_GROUPS)
-    sums = _band_sums(data)
-    values = np.array([_band_value(data, name) for name in sums])
+    sums = band_sums(data)
+    values = np.array([band_value(data, name) for name in sums])
     steps = np.diff(np.eye(n), axis=0)
     centre = np.zeros(n)
     for _ in range(50):
@@ -405,17 +277,6 @@ def profile_geometry(data: FundData) -> tuple[Array, Array]:
         precision = system.T @ system
         centre = 0.5 * centre + 0.5 * np.linalg.solve(precision, system.T @ target)
     return centre, np.linalg.cholesky(np.linalg.inv(precision))
-
-
-def _overall(data: FundData) -> float:
-    people = data.population_by_age[2014 - FIRST_YEAR]
-    total = sum(value * people[first : last + 1].sum() for first, last, value in data.profile_bands)
-    return float(total / people.sum())
-
-
-def _size_growth(data: FundData) -> float:
-    """Log growth of payment sizes from 2015 to 2025: with nominal GDP."""
-    return float(data.gdp_step[2016 - FIRST_YEAR : 2026 - FIRST_YEAR].sum())
 
 
 def fund_block(
@@ -454,9 +315,3 @@ def step_evidence(data: FundData, draws: Mapping[str, Array]) -> StepEvidence:
         base_drift_sd=found["fund_base_drift_sd"],
         correlation=found["fund_correlation"],
     )
-
-
-def growth_loadings(data: FundData) -> Array:
-    """Loadings of the yearly steps on the unknown growth of years whose GDP is not final, ``(step, open year)``."""
-    open_years = np.flatnonzero(data.gdp_error[1:])
-    return np.eye(len(data.years) - 1)[:, open_years] * data.gdp_error[1:][open_years]

@@ -32,9 +32,9 @@ from forecaster_models.plain_paths import (
     plain_data,
     prior_of,
     reserve_terms,
-    robust_weights,
     state_names,
 )
+from forecaster_models.plain_weights import robust_weights, standing_apart
 from forecaster_models.priors import Priors, draw_scalars
 
 Array = np.ndarray
@@ -66,7 +66,7 @@ def plain_model(data: PlainData, priors: Priors, weights: Weights) -> pm.Model:
     *P* persons, *W* persons of 20 to 64, *D* persons by the cost of their age (assumed profile); *z* and *z'*
     stationary AR(1) of unit variance; :math:`\epsilon` and :math:`\zeta`, *z* and *z'* correlated. A booked flow is its
     path times :math:`e^{\nu}`. Shocks and :math:`\nu` are heavy-tailed: normal with the variance divided by a weight of
-    the year, small where it stands apart (:func:`forecaster_models.plain_paths.robust_weights`). Income is rate times
+    the year, small where it stands apart (:func:`forecaster_models.plain_weights.robust_weights`). Income is rate times
     base. Where a flow is missing, the change of the reserve is evidence of it.
     """
     prior, seen = prior_of(data, priors, weights), evidence(data, weights)
@@ -188,4 +188,6 @@ def plain_block(
     data = plain_data(accounts, place, other_income_share, people, breaks)
     weights = robust_weights(data, priors)
     keep = KEEP if np.isfinite(accounts.reserve[-1]) else (*KEEP, "plain_reserve_end")
-    return Block("plain", partial(plain_model, data, priors, weights), keep, LINEAR)
+    return Block(
+        "plain", partial(plain_model, data, priors, weights), keep, LINEAR, apart=standing_apart(data, weights)
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -62,6 +62,21 @@ class StepEvidence:
     base_sd: Array
     base_drift_sd: Array
     correlation: Array
+
+
+class _Modes(NamedTuple):
+    """The evidence in the eigenvectors of the drifts, draw first: steps, what explains them ``(draw, driver, mode)``,
+    gaps of the base; and the base's scales."""
+
+    step: Array
+    by: Array
+    base: Array
+    base_sd: Array
+    base_drift_sd: Array
+    correlation: Array
+
+    def taken(self, rows: Array) -> _Modes:
+        return _Modes(*(values[rows] for values in self))
 
 
 @dataclass(frozen=True)
@@ -157,8 +172,7 @@ def _explained(evidence: StepEvidence, priors: Priors) -> _Explained:
     own, wander = grid
     log_prior = (_log_mass(priors["cost_sd"], own)[:, None] + _log_mass(priors["cost_drift_sd"], wander)).ravel()
     value, vector = drift_modes(len(evidence.surprise))
-    base = evidence.base_gap @ vector
-    log_density = _over_grid(*_in_modes(evidence, vector), base, *_base_scales(evidence), value, *grid, *_free(priors))
+    log_density = _over_grid(_in_modes(evidence, vector), value, *grid, *_free(priors))
     total = log_density + log_prior
     top = total.max(axis=1, keepdims=True)
     mass = np.exp(total - top)
@@ -188,27 +202,31 @@ def _free(priors: Priors) -> tuple[Array, Array]:
     return np.array(mean), np.array(sd)
 
 
-def _in_modes(evidence: StepEvidence, vector: Array) -> tuple[Array, Array]:
-    """Steps ``(draw, mode)`` and what they are explained by ``(draw, driver, mode)``, in the drifts' eigenvectors."""
+def _in_modes(evidence: StepEvidence, vector: Array) -> _Modes:
     n = len(evidence.cost_step)
     ones = np.ones(vector.shape[0])
     by = [evidence.growth @ vector, np.tile(evidence.surprise @ vector, (n, 1)), np.tile(ones @ vector, (n, 1))]
-    return evidence.cost_step @ vector, np.ascontiguousarray(np.stack(by, axis=1))
-
-
-def _base_scales(evidence: StepEvidence) -> tuple[Array, Array, Array]:
-    return evidence.base_sd, evidence.base_drift_sd, evidence.correlation
+    return _Modes(
+        evidence.cost_step @ vector,
+        np.ascontiguousarray(np.stack(by, axis=1)),
+        evidence.base_gap @ vector,
+        evidence.base_sd,
+        evidence.base_drift_sd,
+        evidence.correlation,
+    )
 
 
 @numba.njit(cache=True)
-def _normal_equations(step, by, base, base_sd, base_drift_sd, correlation, value, own, wander, mean, sd):
-    """Log density of one draw's steps of cost given those of the base, the linear drivers integrated out.
+def _normal_equations(modes, d, value, own, wander, mean, sd):
+    """Log density of draw ``d``'s steps of cost given those of the base, the linear drivers integrated out.
 
     Returns it with the drivers' posterior, scaled by their prior: mean of the scaled drivers ``(3,)`` and the Cholesky
     factor of their precision ``(3, 3)``.
     """
+    step, by, base = modes.step[d], modes.by[d], modes.base[d]
+    base_sd, base_drift_sd = modes.base_sd[d], modes.base_drift_sd[d]
     precision, pull = np.eye(3), np.zeros(3)
-    shared = correlation * own * base_sd
+    shared = modes.correlation[d] * own * base_sd
     density = 0.0
     for k in range(len(value)):
         base_var = base_drift_sd * base_drift_sd * value[k] + base_sd * base_sd
@@ -239,47 +257,24 @@ def _normal_equations(step, by, base, base_sd, base_drift_sd, correlation, value
 
 
 @numba.njit(cache=True)
-def _over_grid(step, by, base, base_sd, base_drift_sd, correlation, value, own, wander, mean, sd):
+def _over_grid(modes, value, own, wander, mean, sd):
     """Log density of each draw's steps at each cell, ``(draw, cell)``."""
-    draws = step.shape[0]
+    draws = len(modes.step)
     found = np.empty((draws, len(own) * len(wander)))
     for d in range(draws):
         for i in range(len(own)):
             for j in range(len(wander)):
-                found[d, i * len(wander) + j] = _normal_equations(
-                    step[d],
-                    by[d],
-                    base[d],
-                    base_sd[d],
-                    base_drift_sd[d],
-                    correlation[d],
-                    value,
-                    own[i],
-                    wander[j],
-                    mean,
-                    sd,
-                )[0]
+                cell = _normal_equations(modes, d, value, own[i], wander[j], mean, sd)
+                found[d, i * len(wander) + j] = cell[0]
     return found
 
 
 @numba.njit(cache=True)
-def _linear_drivers(step, by, base, base_sd, base_drift_sd, correlation, value, own, wander, mean, sd, unit):
+def _linear_drivers(modes, value, own, wander, mean, sd, unit):
     """The linear drivers of each draw given its scales, from standard normals ``(draw, 3)``."""
     found = np.empty_like(unit)
     for d in range(len(unit)):
-        _, half, root = _normal_equations(
-            step[d],
-            by[d],
-            base[d],
-            base_sd[d],
-            base_drift_sd[d],
-            correlation[d],
-            value,
-            own[d],
-            wander[d],
-            mean,
-            sd,
-        )
+        _, half, root = _normal_equations(modes, d, value, own[d], wander[d], mean, sd)
         for i in range(2, -1, -1):
             left = half[i] + unit[d, i]
             for k in range(i + 1, 3):
@@ -299,15 +294,14 @@ def _drawn(evidence: StepEvidence, explained: _Explained, rows: Array, rng: np.r
     own = _within(own_grid, chosen // len(wander_grid), rng)
     wander = _within(wander_grid, chosen % len(wander_grid), rng)
     value, vector = drift_modes(len(evidence.surprise))
-    step, by = _in_modes(evidence, vector)
-    base = evidence.base_gap[rows] @ vector
-    scales = tuple(scale[rows] for scale in _base_scales(evidence))
+    modes = _in_modes(evidence, vector).taken(rows)
     mean, sd = _free(explained.priors)
     unit = rng.standard_normal((n, 3))
-    linear = _linear_drivers(step[rows], by[rows], base, *scales, value, own, wander, mean, sd, unit)
-    gap = step[rows] - np.einsum("di,dik->dk", linear, by[rows])
-    columns = StepScales(*(np.asarray(scale)[:, None] for scale in (own, scales[0], wander, scales[1], scales[2])))
-    ends = drift_ends(gap, base, columns, value, (vector[-1], vector[-2]), rng.standard_normal((2, n)), np.sqrt)
+    linear = _linear_drivers(modes, value, own, wander, mean, sd, unit)
+    gap = modes.step - np.einsum("di,dik->dk", linear, modes.by)
+    scales = (own, modes.base_sd, wander, modes.base_drift_sd, modes.correlation)
+    columns = StepScales(*(np.asarray(scale)[:, None] for scale in scales))
+    ends = drift_ends(gap, modes.base, columns, value, (vector[-1], vector[-2]), rng.standard_normal((2, n)), np.sqrt)
     found = {f"fund_{name}": linear[:, i] for i, name in enumerate(LINEAR)}
     found |= {"fund_cost_sd": own, "fund_cost_drift_sd": wander}
     found |= {"fund_cost_drift_end": ends[0], "fund_base_drift_end": ends[1]}
