@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
-from forecaster.intake_files import Cell, Grid
-from forecaster.intake_headings import Head, find_head
+from forecaster.intake_files import Cell, Grid, column_letters
+from forecaster.intake_headings import Column, Head, find_head
 from forecaster.intake_words import (
     BLANK,
     ERAS,
@@ -26,14 +26,17 @@ from forecaster.intake_words import (
     ROC_OFFSET,
     THOUSANDS,
     YEAR,
+    in_words,
     is_split,
+    is_total,
+    known_name,
     plain,
     stated_unit,
     unmarked,
     without_currency,
     year_of,
 )
-from forecaster.pool_accounts import COLUMNS, FIRST_POSSIBLE, LAST_POSSIBLE
+from forecaster.pool_accounts import COLUMNS, FIRST_POSSIBLE, FLOWS, LAST_POSSIBLE
 
 _SIZES = {"one": 1, "thousand": 10**3, "m": 10**6, "bn": 10**9}
 
@@ -170,6 +173,8 @@ class _Reader:
             if item.name in {YEAR, NOTE, "rate"}:
                 continue
             word = stated or stated_unit(item.heading) or head.unit
+            if word is None and self._all_in_words(head, item):
+                continue
             if word is None:
                 mend = "say in which unit the file counts: --unit m (or bn, thousand, one, 億, 萬 ...)"
                 found = f"no unit in {plain(item.heading)!r} nor above"
@@ -181,6 +186,13 @@ class _Reader:
             worth[item.name] = Decimal(MULTIPLES[word]) / self.size
         return worth
 
+    def _all_in_words(self, head: Head, item: Column) -> bool:
+        """Whether every figure of a column names its own unit."""
+        cells = [cell for row in head.grid.rows[head.first :] for cell in row if head.along(cell) == item.along]
+        texts = [unmarked(cell.value)[0] for cell in cells]
+        texts = [text for text in texts if text.lower() not in BLANK]
+        return bool(texts) and all(in_words(text) is not None for text in texts)
+
     # --- the rows -----------------------------------------------------------------------------------------------------
     def _rows(self, head: Head, money: Mapping[str, Decimal]) -> tuple[dict[int, dict[str, Decimal]], dict[int, str]]:
         found = self._found(head)
@@ -188,6 +200,8 @@ class _Reader:
         table: dict[int, dict[str, Decimal]] = {}
         notes: dict[int, str] = {}
         comma = self._comma(cell for *_, cells in found for name, cell in cells.items() if name in COLUMNS)
+        if not comma and self.wishes.decimal is None:
+            self._points(cell for *_, cells in found for name, cell in cells.items() if name in {*FLOWS, "reserve"})
         percent = self._percent(found, head)
         for (at, _, _, cells), year in zip(found, years, strict=True):
             if year in table:
@@ -199,9 +213,28 @@ class _Reader:
                 if value is not None:
                     factor = money.get(name, Decimal(1)) if name != "rate" else Decimal(1) / (100 if percent else 1)
                     table[year][name] = (value * factor).normalize()
+                elif (
+                    name in cells and name != "rate" and (ones := in_words(unmarked(cells[name].value)[0])) is not None
+                ):
+                    table[year][name] = (ones / self.size).normalize()
+                    self.met.setdefault(
+                        "units in cells",
+                        f"units within the figures: {plain(cells[name].value)!r} is {ones:,} in ones",
+                    )
             if NOTE in cells:
                 notes[year] = plain(cells[NOTE].value)
+        for name in FLOWS:
+            self._unsigned(name, table)
         return {year: table[year] for year in sorted(table)}, notes
+
+    def _unsigned(self, name: str, table: Mapping[int, dict[str, Decimal]]) -> None:
+        """Take off the sign of a flow that is printed as what leaves the fund, throughout."""
+        figures = [row[name] for row in table.values() if name in row]
+        if figures and all(figure < 0 for figure in figures):
+            self.met[f"sign of {name}"] = f"{name} is printed negative throughout; taken without its sign"
+            for row in table.values():
+                if name in row:
+                    row[name] = -row[name]
 
     def _found(self, head: Head) -> list[_Found]:
         """Rows with a year; of the others those without figures are told, those with figures are faults."""
@@ -215,6 +248,14 @@ class _Reader:
             figures = {name: cell for name, cell in figures.items() if plain(cell.value).lower() not in BLANK}
             at = cells.get(YEAR)
             read = None if at is None else year_of(at.value)
+            if found and at is not None and read is None and known_name(plain(at.value)) == YEAR:
+                if all(plain(cell.value) == plain(head.cell(name).value) for name, cell in cells.items()):
+                    continue  # the same heading again, on the next page
+                self._second(head, at)
+                break
+            if at is not None and read is None and is_total(plain(at.value)):
+                left.append(plain(at.value)[:40])
+                continue
             if at is not None and read is not None:
                 if read[2]:
                     self._mark("years", plain(at.value))
@@ -228,11 +269,18 @@ class _Reader:
             elif row:
                 left.append(plain(row[0].value)[:40])
         if left:
-            self.met["rows left out"] = f"{len(left)} without figures: " + "; ".join(map(repr, left[:5]))
+            self.met["rows left out"] = f"{len(left)} without a year: " + "; ".join(map(repr, left[:5]))
         if parts:
             told = "; ".join(f"{year} and later below {words!r}" for words, year in parts[:5])
             self.met["parts"] = f"a table of several parts, of which none may be a forecast: {told}"
         return found
+
+    def _second(self, head: Head, at: Cell) -> None:
+        """Tell that a further table stands below or beside the first."""
+        where, mend = f"row {at.row}", f"it is read by --rows {at.row}-{self.grid.rows[-1][0].row}"
+        if head.turned:
+            where, mend = f"column {column_letters(at.column)}", "to read it, keep it alone"
+        self.met["second table"] = f"a further table from {where} on is left out; {mend}"
 
     def _mark(self, what: str, text: str) -> None:
         """Tell that a mark was left out."""
@@ -273,11 +321,27 @@ class _Reader:
             return self.wishes.decimal == "comma"
         texts = [without_currency(unmarked(cell.value)[0]) for cell in cells if isinstance(cell.value, str)]
         comma = any(POINTED.fullmatch(text) and not THOUSANDS.fullmatch(text) for text in texts)
+        apart = next((text for text in texts if THOUSANDS.fullmatch(text)), None)
         if comma:
             self.met["decimal"] = "decimals with a comma, thousands with a point or a space"
-        elif any(THOUSANDS.fullmatch(text) for text in texts):
-            self.met["separators"] = "thousands set apart by comma, space or apostrophe"
+        elif apart is not None:
+            bare = "".join(sign for sign in apart if sign.isdigit() or sign == ".")
+            self.met["separators"] = f"thousands set apart by comma, space or apostrophe: {apart!r} is {bare}"
         return comma
+
+    def _points(self, cells: Iterable[Cell]) -> None:
+        """Refuse points of which none can tell whether they stand before decimals or part thousands: 22.460."""
+        pointed = [
+            (cell, text)
+            for cell in cells
+            if isinstance(cell.value, str)
+            and "." in (text := without_currency(unmarked(cell.value)[0]).strip("△▲()-+ "))
+        ]
+        if len(pointed) > 1 and all(GROUPED.fullmatch(text) and text[0] != "0" for _, text in pointed):
+            cell, text = pointed[0]
+            mend = "say which: --decimal point, or --decimal comma where points part thousands"
+            words = f"three digits behind every point: {text} may be {text.replace('.', '')}"
+            self._fault(self.grid.place(cell), words, "figures that tell", mend)
 
     def _percent(self, found: Sequence[_Found], head: Head) -> bool:
         """Whether rates are percents."""
@@ -323,7 +387,8 @@ class _Reader:
         elif THOUSANDS.fullmatch(text):
             text = re.sub(r"[, '\u2019\u00a0\u202f]", "", text)
         if not PLAIN.fullmatch(text):
-            self._cell_fault(cell, name, allowed, mend)
+            if name == "rate" or in_words(unmarked(cell.value)[0]) is None:
+                self._cell_fault(cell, name, allowed, mend)
             return None
         if mark:
             self._mark("figures", plain(cell.value))

@@ -9,7 +9,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,17 @@ LARGEST_UNPACKED = 60_000_000  # bytes, all parts of a workbook
 MOST_PARTS = 500
 MOST_ROWS, MOST_COLUMNS = 5_000, 500
 # Legacy encodings by the name that Python's decoder has; the last decodes nearly any bytes.
-_LEGACY = {"big5": "cp950", "gb18030": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "windows-1252": "cp1252"}
+_LEGACY = {
+    "big5": "cp950", "gb18030": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "windows-1250": "cp1250",
+    "windows-1252": "cp1252",
+}  # fmt: skip
 ENCODINGS = ("utf-8", "utf-16", *_LEGACY)
 # Words of yearly accounts by which one legacy encoding is told from the others; most decode nearly any bytes.
 _TELLING = (
     "年", "收入", "支出", "費", "费", "餘", "余", "合計", "合计", "單位", "单位", "億", "亿", "萬", "万", "元",
     "収入", "単位", "残高", "保険", "円", "연도", "수입", "지출", "적립금", "보험", "억", "단위",
     "Rücklage", "Überschuss", "für", "année", "dépenses", "réserve", "€",
+    "zł", "ogółem", "Kč", "příjmy", "výdaje", "kiadás",
 )  # fmt: skip
 
 
@@ -84,6 +88,22 @@ class Grid:
         return Grid(self.file, self.sheet, rows, self.encoding, self.guessed, self.sheets)
 
 
+def between_rows(grid: Grid, first: int, last: int) -> Grid:
+    """The rows of a sheet with these numbers, first and last included.
+
+    Raises
+    ------
+    FaultyInput
+        When nothing stands there.
+    """
+    rows = tuple(row for row in grid.rows if first <= row[0].row <= last)
+    if not rows:
+        found = f"no cell with anything in it in rows {first} to {last}"
+        allowed = f"rows {grid.rows[0][0].row} to {grid.rows[-1][0].row}"
+        raise FaultyInput(grid.file, [Fault(f"{grid.sheet_word}--rows", found, allowed, "correct --rows")])
+    return replace(grid, rows=rows)
+
+
 def column_letters(number: int) -> str:
     """1 is A, 27 is AA."""
     text = ""
@@ -137,10 +157,8 @@ def _read_csv(path: Path, content: bytes, encoding: str | None) -> Grid:
     text, used, guessed = _decoded(path, content, encoding)
     if "\0" in text:
         raise _refused(path, "bytes of value zero", "a table as text", "save it as CSV UTF-8 or XLSX")
-    sample = text[:5_000]
-    delimiter = max(",;\t", key=lambda mark: (sample.count(mark), mark == ","))
     rows = []
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:5_000]), strict=True)
     while True:
         try:
             values = next(reader)
@@ -153,6 +171,15 @@ def _read_csv(path: Path, content: bytes, encoding: str | None) -> Grid:
             continue
         rows.append(_row(path, reader.line_num, values))
     return Grid(path.name, "", _limited(path, rows), used, guessed)
+
+
+def _delimiter(sample: str) -> str:
+    """What parts the cells: a tab or semicolon on half of the lines, for commas also stand within figures."""
+    lines = [line for line in sample.splitlines() if line.strip()]
+    for mark in "\t;":
+        if 2 * sum(mark in line for line in lines) >= len(lines) > 0:
+            return mark
+    return max(",;\t", key=lambda mark: (sample.count(mark), mark == ","))
 
 
 def _decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, str, bool]:

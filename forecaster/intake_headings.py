@@ -25,7 +25,7 @@ from forecaster.intake_words import (
 
 # Rows above the heading that are searched for it.
 MOST_TITLES = 30
-# Years in a row by which a column without a heading is known for that of the years.
+# Years by which a column without a heading is known for that of the years; fewer where nothing else stands in it.
 _LEAST_YEARS = 4
 
 
@@ -82,6 +82,10 @@ class Head:
         """Number of a cell's column, of its row where years run across."""
         return cell.row if self.turned else cell.column
 
+    def cell(self, name: str) -> Cell:
+        """Cell of the heading of one of our names."""
+        return next(item.cell for item in self.columns if item.name == name)
+
     def place(self, item: Column) -> str:
         """How a user names a column by its place."""
         return _place(item.along, self.turned)
@@ -106,17 +110,31 @@ def find_head(grid: Grid, stated: Mapping[str, str]) -> Head:
             found = find(side)
             if found is not None:
                 return side.head(*found)
-    mend = (
-        "name the columns: --column year=HEADING --column income=HEADING, or by their letters: "
-        "--column 'income=column C'"
-    )
     allowed = "a row with a column for the year and at least one of income, outgo, reserve, rate"
-    raise FaultyInput(grid.file, [Fault(f"{grid.sheet_word}the heading", "none", allowed, mend)])
+    mend = (
+        "name the columns: --column year=HEADING --column income=HEADING, or by their places: "
+        "--column 'income=column C', where years run across --column 'year=row 2'"
+    )
+    raise FaultyInput(grid.file, [Fault(f"{grid.sheet_word}the heading", _seen(grid), allowed, mend)])
+
+
+def _seen(grid: Grid) -> str:
+    """Words of the row that is most like a heading."""
+    rows = [*grid.rows[:MOST_TITLES], *grid.turned.rows[:MOST_TITLES]]
+    words = [[plain(cell.value) for cell in row if isinstance(cell.value, str)] for row in rows]
+    words = [[text for text in row if not looks_like_a_figure(text)] for row in words]
+    longest = max(words, key=len, default=[])
+    return f"none that is understood among {', '.join(map(repr, longest[:12]))}" if len(longest) > 1 else "none"
 
 
 def _place(along: int, turned: bool) -> str:
     """How a user may name a column without a heading, or one of several with the same."""
     return f"row {along}" if turned else f"column {column_letters(along)}"
+
+
+def _counts(cell: Cell) -> bool:
+    """Whether a cell holds a figure that is no year."""
+    return looks_like_a_figure(cell.value) and year_of(cell.value) is None
 
 
 class _Side:
@@ -148,13 +166,17 @@ class _Side:
         """The same where years without a heading follow one another."""
         best: tuple[int, int, int] | None = None
         for along in sorted({along for row in self.rows for along in row}):
-            years = []
+            years, others = [], False
             for i, row in enumerate(self.rows):
                 found = year_of(row[along].value) if along in row else None
                 if found is not None and (found[0] or 1900 <= found[1] <= 2100):
                     years.append((i, found[1]))
-            steps = {(later > earlier) for (_, earlier), (_, later) in pairwise(years)}
-            if len(years) >= _LEAST_YEARS and len(steps) == 1 and (best is None or len(years) > best[0]):
+                else:
+                    others = others or (along in row and looks_like_a_figure(row[along].value))
+            steps = [later - earlier for (_, earlier), (_, later) in pairwise(years)]
+            many = len(years) >= _LEAST_YEARS and len({step > 0 for step in steps}) == 1
+            few = not others and steps in ([1], [1, 1], [-1], [-1, -1])
+            if (many or few) and (best is None or len(years) > best[0]):
                 best = len(years), along, years[0][0]
         if best is None:
             return None
@@ -291,16 +313,22 @@ class _Side:
     def _unit(
         self, texts: Mapping[int, tuple[Cell, Sequence[str]]], columns: Sequence[Column], first: int
     ) -> str | None:
-        """Unit that a title above the figures states, the lowest one; a column's own words speak for it alone."""
+        """Unit that the heading of the years or else a title above the figures states, the lowest one; a column's own
+        words speak for it alone."""
         heading = set() if self.turned else {cell for cell, _ in texts.values()}
-        top = min(item.cell.row for item in columns)
+        top = min(item.cell.row for item in columns if item.name != YEAR)
+        told = {cell.row for row in self.grid.rows for cell in row if _counts(cell)} if self.turned else set()
         titles = [
             plain(cell.value)
             for row in self.grid.rows
             for cell in row
-            if isinstance(cell.value, str) and self._above(cell, top, first) and cell not in heading
+            if isinstance(cell.value, str)
+            and self._above(cell, top, first)
+            and cell not in heading
+            and cell.row not in told
         ]
-        found = [unit for text in titles if (unit := stated_unit(text))]
+        corner = next(item.heading for item in columns if item.name == YEAR)
+        found = [unit for text in (*titles, corner) if (unit := stated_unit(text))]
         return found[-1] if found else None
 
     def _above(self, cell: Cell, top: int, first: int) -> bool:

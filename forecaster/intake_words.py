@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 
 YEAR, NOTE = "year", "note"
 # What is added to the years of an era to get calendar years; those of the Republic of China also stand without a mark.
@@ -30,10 +31,12 @@ _CHINESE = "|".join(sorted((word for word in MULTIPLES if not word.isascii()), k
 _UNIT = re.compile(rf"(?:\b({_LATIN})s?\b)|({_CHINESE})", re.IGNORECASE)
 # Where a heading states its unit: in brackets, after a colon of 單位, or after "in".
 _STATED = re.compile(
-    r"[\[(]([^\])]*)[\])]|(?:單位|单位|単位|단위|einheit|unité|unit)\s*:?\s*(\S.*)|\bin\s+(.+)", re.IGNORECASE
+    r"[\[(]([^\])]*)[\])]|(?:單位|单位|単位|단위|einheit|unité|unit)\s*:?\s*(\S.*)|\b(?:in|en)\s+(.+)", re.IGNORECASE
 )
 # Or as a part of its own (EUR m), or stuck to the sign of a currency (£m).
 _ALONE = re.compile(rf"(?:[A-Z]{{3}}|[$€£¥₩])?\s*({_LATIN})s?\.?\s*(?:[A-Z]{{3}}|[$€£¥₩])?", re.IGNORECASE)
+# £000, £'000, '000s: a sign of its own, with no figures before or behind it.
+_THOUSANDS_SIGN = re.compile(r"(?:^|[\s(\[])(?:[$€£¥₩]\s?['\u2019]?|['\u2019])000s?(?![\s\u00a0\u202f,.'\u2019]?\d)")
 _STUCK = re.compile(rf"[$€£¥₩]\s?({_LATIN})s?(?![a-z])", re.IGNORECASE)
 # Words by which columns are known, wherever they stand in a heading; the first name that has one wins.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -41,8 +44,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "closing reserve", "year-end balance", "reserve", "reserves", "fund balance", "balance at end",
         "balance, end", "assets at end", "assets, end", "fund at end",
         "累计结余", "累计结存", "累計結餘", "滚存结余", "安全準備", "期末结余", "期末結餘", "准备金", "準備金", "结存",
-        "積立金", "rücklage", "rücklagen", "finanzreserve", "finanzreserven", "mittelbestand", "réserve", "réserves",
-        "누적적립금", "적립금", "준비금", "누적수지",
+        "accumulated funds", "accumulated surplus", "積立金", "rücklage", "rücklagen", "finanzreserve",
+        "finanzreserven", "mittelbestand", "réserve", "réserves", "누적적립금", "적립금", "준비금", "누적수지",
     ),
     "rate": (
         "premium rate", "contribution rate", "tax rate", "rate", "費率", "费率", "料率", "보험료율", "beitragssatz",
@@ -50,11 +53,13 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "income": (
         "total income", "total revenue", "income", "revenue", "revenues", "receipts", "基金收入", "保險收入",
-        "收入合計", "收入合计", "總收入", "总收入", "收入", "収入", "수입", "einnahmen", "recettes",
+        "收入合計", "收入合计", "總收入", "总收入", "收入", "収入", "수입", "einnahmen", "erträge",
+        "recettes", "produits",
     ),
     "outgo": (
         "total expenditure", "outgo", "expenditure", "expenditures", "spending", "outlays", "基金支出", "保險成本",
-        "支出合計", "支出合计", "總支出", "总支出", "支出", "지출", "ausgaben", "dépenses",
+        "支出合計", "支出合计", "總支出", "总支出", "支出", "지출", "expenses", "expense", "payments",
+        "ausgaben", "aufwendungen", "dépenses", "charges",
     ),
     NOTE: ("note", "remark", "備註", "备注", "附註", "備考", "비고", "anmerkung", "remarque"),
 }  # fmt: skip
@@ -70,11 +75,11 @@ _YEAR_HEADING = re.compile(
 # Words of a column that sums the others of its name.
 _TOTAL = re.compile(
     r"(?<![a-zà-ÿ])(?:total|totals|all|insgesamt|insges\.?|gesamt|summe|ensemble)(?![a-zà-ÿ])"
-    r"|合計|合计|總計|总计|総額|總額|总额|計$|计$|합계|총계|총|總|总|計(?=\W|$)"
+    r"|合計|合计|總計|总计|総額|總額|总额|計$|计$|합계|총계|(?<![가-힣])계(?![가-힣])|총|總|总|計(?=\W|$)"
 )
 BLANK = {
-    "", "k.a.", "k. a.", "-", "--", "–", "—", "―", "…", "...", "..", ".", "·", "/", "n/a", "na", "nan", "none", "null",
-    "x", "×",
+    "", "-", "--", "–", "—", "―", "…", "...", "..", ".", "·", "/", ":", "x", "×", "na", "nan", "none", "null",
+    "n/a", "n.a.", "n. a.", "n/d", "n.d.", "n. d.", "nd", "k.a.", "k. a.", "not available", "not applicable",
 }  # fmt: skip
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[, '\u2019\u00a0\u202f]\d{3})+(?:\.\d+)?")
 POINTED = re.compile(r"[+-]?\d{1,3}(?:[. '\u2019\u00a0\u202f]\d{3})*,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}")
@@ -84,12 +89,13 @@ PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _YEAR = re.compile(rf"(?:FY\s*)?({'|'.join(ERAS)})?\s*(\d{{1,4}}|元)\s*(?:年度?|年底|年末|년도?)?")
 _YEAR_END = re.compile(r"(\d{4})-12-31(?: 00:00:00)?|31[./]12[./](\d{4})")
 _SPLIT = re.compile(r"(?:FY\s*)?(\d{4})\s*[-/–]\s*(\d{2}|\d{4})")
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)(兆|조|億|亿|억|萬|万|만)")
 _CURRENCY = re.compile(r"^([+-]?)\s*(?:US|NT|HK|A|C|S)?[$€£¥₩]\s*|\s*[€£]$")
 # Marks of footnotes and of provisional figures behind a year or, after a space, behind a figure.
 _YEAR_MARK = re.compile(
-    r"(.*?(?:\d{4}|[年度년도]))\s*([*†‡#]+|\d{0,2}\)|\([^()]{1,15}\)|[a-z]\)?|vorläufig)", re.IGNORECASE
+    r"(.*?(?:\d{4}|[年度년도]))\s*([*†‡#]+\)?|\d{0,2}\)|\([^()]{1,15}\)|[a-z]\)?|(?<=\s)\d|vorläufig)", re.IGNORECASE
 )
-_FIGURE_MARK = re.compile(r"\s*[*†‡#]+$|\s+(?:\d{1,2}\)|[a-z]\))$|\s*\([a-z]{1,5}\.?\)$")
+_FIGURE_MARK = re.compile(r"\s*[*†‡#]+\)?$|\s+(?:\d{1,2}\)|[a-z]\))$|\s*\([a-z]{1,5}\.?\)$")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ᵃᵇᶜᵉᵖʳ]+[⁾)]?$")
 
 
@@ -115,6 +121,8 @@ def stated_unit(text: str) -> str | None:
             return (unit[1] or unit[2]).lower()
     alone = [_ALONE.fullmatch(part.strip()) for part in plain(text).split(" / ")]
     found = next((match for match in (*alone, _STUCK.search(plain(text))) if match), None)
+    if found is None and _THOUSANDS_SIGN.search(plain(text)):
+        return "thousand"  # £000
     return found[1].lower() if found else None
 
 
@@ -191,6 +199,20 @@ def unmarked(value: object) -> tuple[str, str]:
     return text, ""
 
 
+def in_words(text: str) -> Decimal | None:
+    """A figure with its units within, in ones, such as 55조 6,195억 or 2兆8,521億円; None for any other."""
+    sign = "-" if text[:1] in {"△", "▲", "-"} else ""
+    bare = re.sub(r"[\s,]", "", text.lstrip("△▲- ")).rstrip("元円원")
+    parts = _PARTS.findall(bare)
+    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != bare:
+        return None
+    sizes = [MULTIPLES[unit] for _, unit in parts]
+    if sizes != sorted(sizes, reverse=True) or len(set(sizes)) < len(sizes):
+        return None
+    total = sum((Decimal(number) * size for (number, _), size in zip(parts, sizes, strict=True)), Decimal(0))
+    return -total if sign else total
+
+
 def without_currency(text: str) -> str:
     """A figure's text without the sign of a currency."""
     return _CURRENCY.sub(lambda found: found[1] or "", text)
@@ -201,6 +223,8 @@ def looks_like_a_figure(value: object) -> bool:
     if not isinstance(value, str):
         return not isinstance(value, bool)
     text = without_currency(unmarked(value)[0]).strip("△▲()%-+ ")
+    if _THOUSANDS_SIGN.search(plain(value)):
+        return False
     return bool(text) and all(sign.isdigit() or sign in ",. '\u2019\u00a0\u202f" for sign in text)
 
 

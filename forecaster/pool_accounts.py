@@ -1,12 +1,14 @@
-"""Yearly accounts of a pool of the user's own, from a CSV file: read cell by cell, doubted, and held to the reserve."""
+"""Yearly accounts of a pool of the user's own, from a CSV file, read cell by cell.
+
+Whether the figures can be true is asked by :mod:`forecaster.pool_doubts`.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +21,8 @@ COLUMNS = ("income", "outgo", "reserve", "rate")
 FLOWS = ("income", "outgo")
 NOTE = "note"
 FIRST_POSSIBLE, LAST_POSSIBLE = 1900, 2100
-# Years whose income and outgo must be known, or follow from the reserve, before anything can be learnt.
-LEAST_YEARS = 6
-# A yearly step beyond the series' own middle one by more than this factor is doubted: no fund known moves so.
-LARGEST_STEP = 4.0
-# Income against outgo, and reserve against outgo, beyond which they cannot be in one unit.
-LARGEST_RATIO, LARGEST_RESERVE = 5.0, 30.0
 # Share of the year's outgo by which a reserve may differ from what its flows give: rounding and late bookings.
 TOLERANCE = 0.01
-# The same where a flow between two reserves is missing and taken from the years around.
-LARGEST_MISS = 0.3
 _BLANK = {"", "na", "n/a", "nan", "-", ".."}
 # How an empty column is mended.
 _EMPTY = {
@@ -103,7 +97,8 @@ def last_year_of(path: Path) -> int:
 
 
 def read_accounts(path: Path, adjustments: Mapping[int, float] | None = None) -> Accounts:
-    """Read a pool's ``accounts.csv``; whether the figures can be true is asked by :func:`doubts`.
+    """Read a pool's ``accounts.csv``; whether the figures can be true is asked by
+    :func:`forecaster.pool_doubts.doubts`.
 
     Parameters
     ----------
@@ -251,175 +246,4 @@ def _order_faults(rows: Sequence[_Row]) -> list[Fault]:
             faults.append(Fault(where, f"{year} after {before}", "years in ascending order", "sort the rows by year"))
         seen.setdefault(year, line)
         before = year
-    return faults
-
-
-def doubts(accounts: Accounts, confirmed: Iterable[str] = ()) -> list[Fault]:
-    """What cannot be true of the accounts, or is so unlikely that the user has to confirm it.
-
-    Parameters
-    ----------
-    confirmed
-        Figures that the user has confirmed, as ``outgo 2009``; they are not doubted.
-
-    Returns
-    -------
-    list
-        A fault for too few years, for a jump as a wrong unit makes it, for columns that cannot be in one unit, and for
-        every reserve that does not follow from its flows and is not declared.
-    """
-    sure = set(confirmed)
-    faults = _too_few(accounts)
-    jumps = [fault for name in (*FLOWS, "rate") for fault in _jumps(accounts, name, sure)]
-    faults += jumps
-    units = [] if jumps else _units(accounts, sure)
-    if not jumps and not units:
-        faults += _broken_reserves(accounts)
-        faults += _unreachable_reserves(accounts, sure)
-    return faults + units
-
-
-def _too_few(accounts: Accounts) -> list[Fault]:
-    faults = []
-    for name in FLOWS:
-        known = int(np.isfinite(accounts.derived(name)).sum())
-        if known < LEAST_YEARS:
-            mend = "add earlier years, or reserves from which they follow"
-            allowed = f"at least {LEAST_YEARS} years, given or following from the reserve"
-            faults.append(Fault(f"column {name}", f"{known} years", allowed, mend))
-    return faults
-
-
-def _jumps(accounts: Accounts, name: str, sure: set[str]) -> list[Fault]:
-    """Figures that stand apart from their neighbours by a factor, as another unit or a slipped digit makes them."""
-    series = getattr(accounts, name)
-    at = np.flatnonzero(np.isfinite(series))
-    if len(at) < 3:
-        return []
-    logs, years, apart = np.log(series[at]), accounts.years[at], np.diff(at)
-    steps = np.diff(logs)
-    beyond = steps - np.median(steps / apart) * apart
-    bad = np.flatnonzero(np.abs(beyond) > math.log(LARGEST_STEP))
-    faults = []
-    done: set[int] = set()
-    for i in bad.tolist():
-        if i in done:
-            continue
-        back = i + 1 < len(steps) and i + 1 in bad and beyond[i] * beyond[i + 1] < 0.0
-        # A first figure that stands alone shows as one jump; so does a series that changes its unit for good.
-        odd = i if i == 0 and not back else i + 1
-        if back:
-            done.add(i + 1)
-        if f"{name} {years[odd]}" in sure:
-            continue
-        neighbours = [j for j in (odd - 1, odd + 1) if 0 <= j < len(at)]
-        factor = math.exp(abs(beyond[i]))
-        more = "more" if (beyond[i] > 0) != (odd == i) else "less"
-        beside = ", ".join(f"{years[j]}: {series[at[j]]:g}" for j in neighbours)
-        found = (
-            f"{series[at[odd]]:g}, about {factor:.3g} times {more} than its neighbours lead one to expect ({beside})"
-        )
-        mend = f"correct the digit or the unit{_unit_hint(factor)}; if the figure is true, write in pool.toml: "
-        faults.append(
-            Fault(
-                accounts.place(int(years[odd]), name),
-                found,
-                f"steps within a factor of {LARGEST_STEP:g} of the usual one",
-                mend + f'confirmed = ["{name} {years[odd]}"]',
-            )
-        )
-    return faults
-
-
-def _unit_hint(factor: float) -> str:
-    for power in (10, 100, 1000, 10**6):
-        if abs(math.log(factor / power)) < math.log(1.5):
-            return f" (a factor near {power:,})"
-    return ""
-
-
-def _units(accounts: Accounts, sure: set[str]) -> list[Fault]:
-    faults = []
-    ratio = np.log(accounts.income / accounts.outgo)
-    ratio = ratio[np.isfinite(ratio)]
-    if ratio.size and abs(np.median(ratio)) > math.log(LARGEST_RATIO) and "units" not in sure:
-        found = f"income {math.exp(np.median(ratio)):.3g} times outgo"
-        mend = 'state both in the unit that pool.toml names; if it is true, write there: confirmed = ["units"]'
-        faults.append(Fault("columns income and outgo", found, f"within a factor of {LARGEST_RATIO:g}", mend))
-    months = np.abs(accounts.reserve) / accounts.outgo
-    months = months[np.isfinite(months)]
-    if months.size and np.median(months) > LARGEST_RESERVE and "units" not in sure:
-        found = f"a reserve of {np.median(months):.3g} years of outgo"
-        mend = 'state both in the unit that pool.toml names; if it is true, write there: confirmed = ["units"]'
-        faults.append(Fault("columns reserve and outgo", found, f"at most {LARGEST_RESERVE:g} years", mend))
-    return faults
-
-
-def reserve_gaps(accounts: Accounts) -> list[tuple[int, int, float, float]]:
-    """Where two known reserves with all flows between them do not meet by more than the tolerance.
-
-    Returns
-    -------
-    list
-        Years of the two reserves, what the later one is by the flows and the declared adjustments, and what stands.
-    """
-    found = []
-    known = np.flatnonzero(np.isfinite(accounts.reserve))
-    flow = accounts.income - accounts.outgo + accounts.adjustment
-    for before, after in pairwise(known):
-        between = slice(before + 1, after + 1)
-        expected = accounts.reserve[before] + flow[between].sum()
-        if abs(accounts.reserve[after] - expected) > TOLERANCE * accounts.outgo[between].sum():
-            years = int(accounts.years[before]), int(accounts.years[after])
-            found.append((*years, float(expected), float(accounts.reserve[after])))
-    return found
-
-
-def _broken_reserves(accounts: Accounts) -> list[Fault]:
-    faults = []
-    for before, after, expected, stands in reserve_gaps(accounts):
-        at = after - int(accounts.years[0])
-        already = float(accounts.adjustment[at])
-        amount = stands - expected + already
-        mend = (
-            "correct the figure; or, if something else moved the reserve (a loan, a transfer, a revaluation), "
-            f'declare it in pool.toml: [[adjustments]] with year = {after}, amount = {amount:.6g}, reason = "..."'
-        )
-        words = f"{stands:g}, but the reserve of {before} and the flows since give {expected:.6g}"
-        allowed = f"a difference of at most {TOLERANCE:.0%} of the outgo"
-        faults.append(Fault(accounts.place(after, "reserve"), words, allowed, mend))
-    return faults
-
-
-def _unreachable_reserves(accounts: Accounts, sure: set[str]) -> list[Fault]:
-    """Reserves with a missing flow between them that no likely flows lead to: they would bend the estimated ones."""
-    known = np.flatnonzero(np.isfinite(accounts.reserve))
-    every = np.arange(len(accounts.years))
-    filled = {}
-    for name in FLOWS:
-        flows = getattr(accounts, name)
-        at = np.flatnonzero(np.isfinite(flows))
-        if not at.size:
-            return []
-        filled[name] = np.exp(np.interp(every, at, np.log(flows[at])))
-    faults = []
-    for before, after in pairwise(known):
-        between = slice(before + 1, after + 1)
-        if np.isfinite(accounts.income[between] + accounts.outgo[between]).all():
-            continue
-        year, outgo = int(accounts.years[after]), filled["outgo"][between].sum()
-        expected = accounts.reserve[before] + (filled["income"] - filled["outgo"] + accounts.adjustment)[between].sum()
-        off = float(accounts.reserve[after] - expected)
-        if abs(off) <= LARGEST_MISS * outgo or f"reserve {year}" in sure:
-            continue
-        words = (
-            f"{accounts.reserve[after]:g}, but from {accounts.reserve[before]:g} in {accounts.years[before]} flows "
-            f"like those of the years around lead to about {expected:.3g}"
-        )
-        mend = (
-            "correct the digit or the unit of this reserve or the one before; if something else moved it, declare it "
-            f'as [[adjustments]]; if both are true, write in pool.toml: confirmed = ["reserve {year}"]'
-        )
-        allowed = f"within {LARGEST_MISS:.0%} of the outgo between"
-        faults.append(Fault(accounts.place(year, "reserve"), words, allowed, mend))
     return faults

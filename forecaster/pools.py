@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
 from forecaster.policy import Policy
-from forecaster.pool_accounts import FLOWS, Accounts, doubts, last_year_of, read_accounts
+from forecaster.pool_accounts import FLOWS, Accounts, last_year_of, read_accounts
+from forecaster.pool_doubts import doubts
 from forecaster.resources import data_dir
 from forecaster.schemes import Scheme, load_scheme, pydantic_fault, scheme_ids
 
@@ -262,9 +263,17 @@ def find_shipped_pool(name: str) -> Pool:
         When no pool of that name is shipped.
     """
     if name not in pool_names():
-        lawful = f"; {name} is a law without a fund, see: forecaster check {name}" if name in scheme_ids() else ""
+        lawful = _of_a_law_without_a_fund(name) if name in scheme_ids() else ""
         raise ForecasterError(f"no pool {name!r} can be fitted; there are: {', '.join(pool_names())}{lawful}")
     return _shipped(name)
+
+
+def _of_a_law_without_a_fund(name: str) -> str:
+    """What can be done with a shipped law that no pool has."""
+    told = f"; {name} is a law without a fund, see: forecaster check {name}"
+    bases = sorted(path.stem for path in (data_dir() / "bases").glob(f"{name}_*.toml"))
+    by_hand = f"; it can be projected on figures set by hand: forecaster project {name} --basis"
+    return told + (f"{by_hand} {bases[0]}" if bases else "")
 
 
 def _shipped(name: str) -> Pool:
@@ -371,7 +380,7 @@ def known_accounts(pool: Pool, last_year: int | None = None, *, checked: bool = 
     Raises
     ------
     FaultyInput
-        Naming every fault of the file or, if checked, every doubt about its figures.
+        Naming every fault of the file or, if checked, every doubt about its figures and every idle declaration.
     """
     if pool.folder is None:
         path = Path("observed") / pool.place / "pool_accounts.csv"
@@ -383,10 +392,26 @@ def known_accounts(pool: Pool, last_year: int | None = None, *, checked: bool = 
         if last_year <= accounts.years[0]:
             raise ForecasterError(f"{path}: no accounts by {last_year}; the first are of {accounts.years[0]}")
         accounts = accounts.until(last_year)
+    elif checked and (idle := _idle_declarations(pool, accounts)):
+        raise FaultyInput(str(pool.files[0]), idle)
     found = doubts(accounts, pool.confirmed) if checked else []
     if found:
         raise FaultyInput(str(path), found)
     return accounts
+
+
+def _idle_declarations(pool: Pool, accounts: Accounts) -> list[Fault]:
+    """Adjustments and breaks that act on no year of the accounts: a slip of the year, which nothing else would tell."""
+    first, last = int(accounts.years[0]), int(accounts.years[-1])
+    # An adjustment may be known before the accounts of its year are.
+    spans = [("adjustments", item.year, item.year) for item in pool.adjustments if item.year != last + 1]
+    spans += [(f"breaks, {item.line}", item.first, item.last) for item in pool.breaks]
+    allowed, mend = f"years of the accounts, {first} to {last}, in order", "correct the year, or take the entry out"
+    return [
+        Fault(what, f"{begin}" if begin == end else f"{begin} to {end}", allowed, mend)
+        for what, begin, end in spans
+        if begin > end or end < first or begin > last
+    ]
 
 
 def _read(path: Path) -> _PoolFile:

@@ -12,10 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from forecaster.cli import app
+from forecaster.cli.fit import default_folder
 from forecaster.cli.pool import _spans
 from forecaster.errors import FaultyInput, ForecasterError
-from forecaster.pool_accounts import Accounts, doubts, read_accounts, reserve_gaps
-from forecaster.pools import find_pool, known_accounts, pool_names
+from forecaster.pool_accounts import Accounts, read_accounts
+from forecaster.pool_doubts import doubts, unguarded
+from forecaster.pool_reserves import spans
+from forecaster.pools import find_pool, find_shipped_pool, known_accounts, pool_names
 
 HEADER = "year,income,outgo,reserve,rate,note"
 YEARS = range(2000, 2012)
@@ -133,6 +136,14 @@ def test_an_unknown_pool_says_how_to_make_one():
         find_pool("nowhere")
 
 
+def test_a_law_without_a_fund_says_what_can_be_done_with_it():
+    with pytest.raises(ForecasterError, match=r"cn_urbmi is a law without a fund.* --basis cn_urbmi_2011"):
+        find_pool("cn_urbmi")
+    for name in ("cn", "*", "/x"):
+        with pytest.raises(ForecasterError, match=r"can be fitted; there are: cn_nrcms, cn_uebmi, cn_urrbmi, tw_nhi$"):
+            find_shipped_pool(name)
+
+
 def test_the_law_takes_its_rates_from_the_accounts(german):
     lines = rows_of(rate=dict.fromkeys(range(2006, 2012), "0.155"))
     write(german, [*lines, "2012,,,,0.16,decided"])
@@ -218,10 +229,24 @@ def test_rates_before_the_first_known_one_are_the_first():
         ({"reserve": {2004: "60"}}, "year = 2004, amount = "),
         ({"reserve": {2004: "60"}}, "row 7 (2004), reserve: found 60, but the reserve of 2003"),
         ({"income": {y: f"{100000 * 1.03 ** (y - 2000):.1f}" for y in YEARS}}, "income 1.02e+03 times outgo"),
-        # Ten times the reserve between flows of which some are missing: 28.4 is true.
+        # Ten times the reserve between flows of which some are missing: 28.4 is true, 130 is no slip of it.
         (
             {"income": {2003: ""}, "outgo": {2004: ""}, "reserve": {2002: "", 2003: "284"}},
-            "row 6 (2003), reserve: found 284, but from 24.06 in 2001 flows like those of the years around lead to",
+            "row 6 (2003), reserve: found 284, but flows and the reserves beside it fit 28.4: divided by 10; allowed",
+        ),
+        (
+            {"income": {2003: ""}, "outgo": {2004: ""}, "reserve": {2002: "", 2003: "130"}},
+            "row 6 (2003), reserve: found 130, but from 24.06 in 2001 flows like those of the years around lead to",
+        ),
+        (
+            {"rate": {**dict.fromkeys(YEARS, ""), 2003: "0.146", 2009: "0.0155"}},
+            "row 6 (2003), rate: found 0.146, about 9.42 times more than its neighbours lead one to expect (2009: 0",
+        ),
+        # One wrong figure between sound ones, and a column in another unit.
+        ({"reserve": {2004: "60"}}, "from which the reserve of 2005 follows"),
+        (
+            {"reserve": {y: f"{2000 + 200 * (1.03 ** (y - 1999) - 1) / 0.03:.1f}" for y in YEARS}},
+            "columns reserve, income and outgo: found reserves that follow from their flows only divided by 100",
         ),
         ({"income": dict.fromkeys(range(2000, 2008), ""), "reserve": dict.fromkeys(range(2000, 2008), "")}, "4 years"),
     ],
@@ -240,6 +265,31 @@ def test_a_doubt_is_told_once(tmp_path):
     accounts = read_accounts(write(tmp_path, rows_of(**odd)))
     assert [fault.where for fault in doubts(accounts)] == ["row 6 (2003), reserve"]
     assert doubts(accounts, ["reserve 2003"]) == []
+
+
+def test_every_slipped_digit_is_named_at_its_figure_or_told_to_be_beyond_the_check(tmp_path):
+    gaps = {"income": {2003: "", 2007: "", 2008: ""}, "outgo": {2005: "", 2007: ""}, "reserve": {2001: "", 2007: ""}}
+    sound = read_accounts(write(tmp_path, rows_of(**gaps)))
+    assert doubts(sound) == []
+    assert unguarded(sound) == {}
+    for name in ("income", "outgo", "reserve", "rate"):
+        for year, figure in zip(sound.years.tolist(), getattr(sound, name).tolist(), strict=True):
+            for factor in (10.0, 0.1) if np.isfinite(figure) else ():
+                changed = {**gaps, name: {**gaps.get(name, {}), year: f"{figure * factor:.6g}"}}
+                told = faults_of(write(tmp_path, rows_of(**changed)))
+                assert f"({year}), {name}: found" in told, told
+    alone = {"reserve": dict.fromkeys(range(2000, 2011), ""), "rate": dict.fromkeys(range(2001, 2012), "")}
+    assert unguarded(read_accounts(write(tmp_path, rows_of(**alone)))) == {"reserve": [2011], "rate": [2000]}
+
+
+def test_a_small_reserve_ten_times_too_small_is_named(tmp_path):
+    reserve = {year: 1.6 + 2.0 * sum(1.03**k for k in range(year - 1999)) for year in YEARS}
+    low = {year: f"{value - reserve[2011] + 0.9:.4f}" for year, value in reserve.items()}
+    assert doubts(read_accounts(write(tmp_path, rows_of(reserve=low)))) == []
+    # 0.8 of an outgo of 136 is less than the 1% that reserve and flows may be apart.
+    told = faults_of(write(tmp_path, rows_of(reserve={**low, 2011: "0.09"})))
+    assert "row 14 (2011), reserve: found 0.09, but flows and the reserves beside it fit 0.9: times 10" in told
+    assert doubts(read_accounts(write(tmp_path, rows_of(reserve={**low, 2011: "0.5"})))) == []
 
 
 def test_a_unit_that_changes_for_good_is_found(tmp_path):
@@ -290,12 +340,30 @@ def test_a_true_jump_is_confirmed_and_a_broken_reserve_declared(german):
     assert "declared: 2006 +30 EUR m, a grant" in result.stdout
 
 
+def test_declared_years_are_told_and_must_be_of_the_accounts(german):
+    path = german / "pool.toml"
+    before = path.read_text()
+    entry = '[[breaks]]\nline = "outgo"\nfirst = {}\nlast = {}\nspread = 0.04\nkind = "perimeter"\n'
+    entry += 'reason = "r"\nsource = "s"\n'
+    path.write_text(before + entry.format(2001, 2004))
+    result = run("pool", "check", german)
+    assert "declared: outgo of 2001-2004 on another footing (perimeter), r" in result.stdout
+    for first, last in ((2004, 2001), (1990, 1999)):
+        path.write_text(before + entry.format(first, last))
+        told = run("pool", "check", german).stderr
+        assert f"breaks, outgo: found {first} to {last}; allowed: years of the accounts, 2000 to 2011, in order" in told
+    path.write_text(before + '[[adjustments]]\nyear = 2021\namount = 3.0\nreason = "r"\n')
+    assert "adjustments: found 2021; allowed: years of the accounts" in run("pool", "check", german).stderr
+    path.write_text(path.read_text().replace("2021", "2012"))  # a loan that is decided, before the accounts of its year
+    assert run("pool", "check", german).exit_code == 0
+
+
 def test_reserves_across_years_without_one_are_held_to_the_flows_between(tmp_path):
     accounts = read_accounts(write(tmp_path, rows_of(reserve={2004: "", 2005: "", 2006: "70"})))
-    (before, after, expected, stands), later = reserve_gaps(accounts)
-    assert (before, after, stands) == (2003, 2006, 70.0)
-    assert expected == pytest.approx(20.0 + sum(2.0 * 1.03**k for k in range(7)), abs=1e-3)
-    assert later[:2] == (2006, 2007)
+    span = next(span for span in spans(accounts) if accounts.years[span.after] == 2006)
+    assert (accounts.years[span.before], span.whole, span.broken(accounts.reserve)) == (2003, True, True)
+    # 70 against the growth of the reserve since 2003, by hand.
+    assert span.off(accounts.reserve) == pytest.approx(50.0 - sum(2.0 * 1.03**k for k in range(7)), abs=1e-3)
 
 
 def test_faulty_accounts_stop_a_fit_before_anything_is_sampled(german, monkeypatch):
@@ -394,11 +462,28 @@ def test_fit_says_what_a_plain_pool_rests_on(stored, monkeypatch, tmp_path):
     blocks = {"plain": {"accepted": True, "reasons": []}}
     stand_in.fit_pool = lambda pool, **_: {"pool": pool.name, "accepted": True, "blocks": blocks}
     monkeypatch.setitem(sys.modules, "forecaster_models.fit", stand_in)
+    monkeypatch.chdir(tmp_path)  # where no run store lies
     result = run("fit", stored, "--out", tmp_path)
     assert result.exit_code == 0, result.output
     assert "On priors alone, or assumed:" in " ".join(result.stdout.split())
     assert "no economic series is read" in result.stdout
     assert f"forecaster project {stored} --fits {tmp_path}" in result.stdout
+
+
+def test_a_quick_fit_serves_a_pool_of_ones_own_until_a_full_one_does(german):
+    pool, place = find_pool(german), german / "fits" / "krankenkasse"
+    elsewhere = Path("fits")
+    assert default_folder(pool, quick=True) == default_folder(pool, quick=False) == german / "fits"
+    assert default_folder(find_pool("tw_nhi"), quick=True) == elsewhere
+    place.mkdir(parents=True)
+    for text, folder in (
+        ('{"quick": true}', pool.fits),
+        ('{"quick": false}', elsewhere),
+        ("torn", elsewhere),
+        ("[]", elsewhere),
+    ):
+        (place / "manifest.json").write_text(text)
+        assert default_folder(pool, quick=True) == folder
 
 
 # --- priors of one's own ----------------------------------------------------------------------------------------------

@@ -195,6 +195,11 @@ def test_files_that_do_not_serve_are_named_one_by_one(files, tmp_path):
     assert "nothing.csv: found there is no such file" in text
     with pytest.raises(FaultyInput, match="no rows of ITA, variant Medium"):
         read_given(files, "ITA", None)
+    abridged = [f"FRA,France,Medium,Male,2000,{age},0.01" for age in (0, 1, 5, 10)]
+    head = "ISO3_code,Location,Variant,Sex,Time,AgeGrpStart,mx"
+    (tmp_path / "abridged.csv").write_text("\n".join([head, *abridged]))
+    with pytest.raises(FaultyInput, match=r"abridged\.csv: found its ages stand in groups of five years"):
+        read_given([tmp_path / "abridged.csv"], "FRA", 2023)
     lacking = read_given(files[:2] + files[3:], "FRA", None)
     with pytest.raises(FaultyInput, match="sex ratio at birth: found none"):
         tables_of(lacking)

@@ -54,11 +54,13 @@ def test_wheel_holds_what_it_should_and_nothing_else(wheel):
     assert tops == {"forecaster", "forecaster_models", "forecaster_dashboards"}
     assert {
         "forecaster/cli/__init__.py",
+        "forecaster/py.typed",
+        "forecaster_models/py.typed",
         "forecaster/data/schemes/tw_nhi_2g.toml",
         "forecaster_dashboards/script/app.py",
         "forecaster_dashboards/script/.streamlit/config.toml",
-        "forecaster_dashboards/locale/zh_TW.po",
-        "forecaster_dashboards/locale/zh_CN.po",
+        "forecaster/language/locale/zh_TW.po",
+        "forecaster/language/locale/zh_CN.po",
     } <= set(names)
     assert [name for name in names if "__pycache__" in name or name.endswith((".nbi", ".nbc"))] == []
 

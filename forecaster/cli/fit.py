@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 
 # Of the parameters that a refit moved, so many are printed.
 _SHOWN = 8
+# Share of the parameters that may lie outside the 90% interval of an earlier fit that was right.
+_EXPECTED_OUTSIDE = 0.1
 
 
 def fit(
     pool: Annotated[
         str, typer.Argument(metavar="POOL", help="Pool to fit: tw_nhi, or the folder of a pool of your own.")
     ],
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws, same gates; goes to ./fits.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws, same gates; replaces no full fit.")] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Folder that holds a folder for each pool's fit."),
@@ -67,8 +70,18 @@ def fit(
 
 
 def default_folder(pool: Pool, quick: bool) -> Path:
-    """Where a fit goes: a full one becomes the pool's reference, a quick one never does."""
-    return Path("fits") if quick else pool.fits
+    """Where a fit goes: a full one becomes the pool's reference, a quick one that of one's own pool without any."""
+    return pool.fits if not quick or (pool.folder is not None and not _has_full_fit(pool)) else Path("fits")
+
+
+def _has_full_fit(pool: Pool) -> bool:
+    """Whether a fit of the full settings stands in the pool's folder; one that cannot be read is kept as such."""
+    try:
+        return not json.loads((pool.fits / pool.name / "manifest.json").read_text(encoding="utf-8"))["quick"]
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def learnt_before(folder: Path) -> tuple[str, DataFrame] | None:
@@ -138,6 +151,15 @@ class _Bars:
         self.progress.update(self.tasks[block], completed=min(max(share_done, 0.0), 1.0), message=message)
 
 
+def apart_lines(blocks: dict[str, Any]) -> list[str]:
+    """A line for every kind of figure of which years count for little in a fit, because they stand apart."""
+    return [
+        f"Counted for little, since it stands apart from the other years: {line} of {', '.join(map(str, years))}"
+        for block in blocks.values()
+        for line, years in block.get("apart", {}).items()
+    ]
+
+
 def _print(manifest: dict[str, Any], folder: Path, pool: Pool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -165,6 +187,8 @@ def _print(manifest: dict[str, Any], folder: Path, pool: Pool) -> None:
     for name, block in manifest["blocks"].items():
         for reason in block.get("reasons", ()):
             screen.print(f"{name}: {reason}")
+    for line in apart_lines(manifest["blocks"]):
+        screen.print(line, soft_wrap=True)
     _print_learnt(screen, manifest, folder / manifest["pool"])
     if manifest["accepted"]:
         screen.print(f"Accepted; written to {folder / manifest['pool']}", soft_wrap=True)
@@ -207,6 +231,12 @@ def print_moved(moved: dict[str, Any]) -> None:
     for row in outside[:_SHOWN]:
         name, far = f"{row['block']} {row['name']}", f"{row['moved']:+.1f} of its standard deviations"
         screen.print(f"- {name}: {row['before']:.3g} -> {row['after']:.3g} ({far})", soft_wrap=True)
+    if len(outside) > _EXPECTED_OUTSIDE * n:
+        screen.print(
+            "That is more: the two fits disagree. Look at the figures that came since (forecaster pool check); declare "
+            "what moved them, a loan or another perimeter (docs/pools.md); if true, the fit before was too sure.",
+            soft_wrap=True,
+        )
     screen.print("What it does to the result: forecaster reconcile, of two kept projections (docs/runs.md)")
 
 

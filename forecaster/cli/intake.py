@@ -17,7 +17,11 @@ def import_accounts(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX with one row (or column) a year.")],
     sheet: Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="Sheet of a workbook.")] = None,
     encoding: Annotated[
-        str | None, typer.Option("--encoding", help="Of a CSV file: utf-8, big5, gb18030 or utf-16.")
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="Of a CSV file: utf-8, big5, gb18030, shift_jis ..."),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", metavar="FIRST-LAST", help="Read these rows of the sheet only, as 3-40.")
     ] = None,
     column: Annotated[
         list[str] | None,
@@ -31,7 +35,12 @@ def import_accounts(
         list[str] | None, typer.Option("--confirm", metavar="WHAT", help="Confirm one thing that was recognised.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Confirm all that was recognised.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace figures that accounts.csv holds already.")] = False,
+    add: Annotated[
+        bool, typer.Option("--add", help="Add years, and figures in empty cells, to what accounts.csv holds already.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace what accounts.csv holds; with --add, the figures that differ.")
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Import a table of yearly accounts into a pool of your own.
@@ -41,18 +50,26 @@ def import_accounts(
     """
     from forecaster.export import write_file
     from forecaster.intake import Wishes, accounts_csv, understand
-    from forecaster.intake_files import read_grid
+    from forecaster.intake_files import between_rows, read_grid
+    from forecaster.intake_merge import held_accounts, merged
     from forecaster.pool_accounts import COLUMNS
 
-    folder, pool_unit = _target(Path(name), force)
+    folder, pool_unit = _target(Path(name), force or add)
     if decimal not in {None, "point", "comma"}:
         raise ForecasterError(f"--decimal {decimal}: there are point and comma")
     grid = read_grid(file, sheet, encoding)
+    if rows is not None:
+        grid = between_rows(grid, *_span(rows))
     intake = understand(grid, pool_unit, Wishes(_columns(column), unit, decimal))
+    target = folder / "accounts.csv"
+    earlier: list[str] = []
     _confirmed(str(file), intake, confirm or [], yes, asking=not json_)
     remarks = _remarks(file, grid.sheet, intake, unit)
-    target = folder / "accounts.csv"
-    write_file(target, accounts_csv(intake, remarks).encode())
+    if add:
+        held, notes, earlier = held_accounts(target)
+        intake, replaced = merged(held, notes, intake, replacing=force)
+        remarks += replaced
+    write_file(target, accounts_csv(intake, [*earlier, *remarks]).encode())
     answer: dict[str, Any] = {
         "file": str(target),
         "years": sorted(intake.rows),
@@ -87,8 +104,16 @@ def _target(folder: Path, force: bool) -> tuple[Path, str]:
     if path.is_file() and not force:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         if len([line for line in lines if line.strip() and not line.startswith("#")]) > 1:
-            raise ForecasterError(f"{path} holds figures already; replace them with --force")
+            raise ForecasterError(f"{path} holds figures already; add to them with --add, or replace them with --force")
     return folder, str(unit)
+
+
+def _span(rows: str) -> tuple[int, int]:
+    """First and last row that the user asks for."""
+    first, mark, last = rows.partition("-")
+    if not (mark and first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
+        raise ForecasterError(f"--rows {rows}: write the first and the last row as the sheet counts them, such as 3-40")
+    return int(first), int(last)
 
 
 def _columns(stated: list[str] | None) -> dict[str, str]:

@@ -147,8 +147,14 @@ def check(
         if years:
             then = "the last one before is taken, or else the first" if line == "rate" else "estimated in the fit"
             screen.print(f"  {line}: no figure for {_spans(years)}; {then}", soft_wrap=True)
+    for line, years in found["unguarded"].items():
+        words = "nothing beside it would show a slipped digit, compare it with the source"
+        screen.print(f"  {line} of {_spans(years)}: {words}", soft_wrap=True)
     for item in found["adjustments"]:
         screen.print(f"  declared: {item['year']} {item['amount']:+g} {found['money']}, {item['reason']}")
+    for item in found["breaks"]:
+        years = _spans(list(range(item["first"], item["last"] + 1)))
+        screen.print(f"  declared: {item['line']} of {years} on another footing ({item['kind']}), {item['reason']}")
     screen.print(f"Premium rate in force: {found['rate']:.4%}")
     screen.print(f"Next: forecaster fit {name}", soft_wrap=True)
 
@@ -175,6 +181,7 @@ def findings(name: str) -> dict[str, Any]:
     import numpy as np
 
     from forecaster.pool_accounts import COLUMNS
+    from forecaster.pool_doubts import unguarded
     from forecaster.pools import find_pool, known_accounts
 
     own = find_pool(name)
@@ -186,7 +193,9 @@ def findings(name: str) -> dict[str, Any]:
         "money": own.money,
         "years": [int(accounts.years[0]), int(accounts.years[-1])],
         "missing": {line: accounts.years[np.isnan(getattr(accounts, line))].tolist() for line in COLUMNS},
+        "unguarded": unguarded(accounts, own.confirmed),
         "adjustments": [item.model_dump() for item in own.adjustments],
+        "breaks": [item.model_dump() for item in own.breaks],
         "rate": law.parameter("general_premium_rate").in_force()[-1][1],
         "scheme": law.content_hash,
     }

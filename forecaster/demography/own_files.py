@@ -121,6 +121,8 @@ def _rows(path: Path, place: str) -> tuple[Kind, dict[str, Any]]:
     kind, columns = read_workbook(path, place) if path.suffix.lower() == ".xlsx" else _read_csv(path, place)
     if not len(columns[kind.numbers[0]]):
         raise ForecasterError(f"no rows of {place}, variant Medium" if kind.many else "no rows below its headings")
+    if kind.many and "AgeGrpStart" in columns and set(columns["AgeGrpStart"]) <= {0.0, 1.0, *range(5, N_AGES, 5)}:
+        raise ForecasterError("its ages stand in groups of five years; give the file of single ages")
     if odd := sorted({str(word) for word in columns.get("sex", ())} - set(SEXES)):
         raise ForecasterError(f"sex {odd[0]!r}, neither m nor f")
     return kind, columns
