@@ -1,8 +1,8 @@
 """Bring the catalogues up to the code: ``python dashboards/translations.py`` says what is missing and writes the files.
 
-Collected are the messages of the dashboard's code and the words of the data files that it shows: names of laws, levers,
-plans, layers of benefits and what a basis assumes. A message that no longer occurs is taken out; one whose English has
-changed is a new one and stays untranslated until somebody writes it.
+Collected are the messages of the code of dashboard and report and the words of the data files they show: names of
+laws, levers, plans, layers of benefits, what a basis assumes. A message that no longer occurs is taken out; one whose
+English has changed is a new one and stays untranslated until somebody writes it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
 
-from forecaster import plain_futures
+from forecaster import language, plain_futures
 from forecaster.observations import load_observations
 from forecaster.scores import MEASURES, QUESTIONS, RULE_LABELS
 from forecaster.theories import THEORIES, UNWEIGHED, WEIGHED
-from forecaster_dashboards import language
 
 ROOT = Path(__file__).resolve().parent
-PACKAGE = ROOT / "forecaster_dashboards"
 DATA = ROOT.parent / "data"
-CERTIFICATE = ROOT.parent / "forecaster" / "certificate.py"
+# Code whose messages are said by `_`.
+ENGINE = ROOT.parent / "forecaster"
+SPEAKING = (ROOT / "forecaster_dashboards", ENGINE / "language", ENGINE / "report")
+CERTIFICATE = ENGINE / "certificate.py"
 # Keys of a data file's parameter that a page shows in the reader's language; of a scheme's values the notes too.
 SHOWN = ("label", "article", "bounds_source")
 # Modules of the engine whose ASSUMPTIONS stand under every result.
@@ -39,10 +40,11 @@ PRIORS = ("demography", "economy", "fund", "plain", "theories")
 def code_messages() -> dict[str, list[tuple[str, int]]]:
     """Messages of the code with the places where they stand."""
     found: dict[str, list[tuple[str, int]]] = {}
-    rows = extract_from_dir(str(PACKAGE), [("**.py", "python")], keywords={"_": None}, options_map={})
-    for name, line, message, _comments, _context in rows:
-        text = message if isinstance(message, str) else message[0]
-        found.setdefault(text, []).append((f"forecaster_dashboards/{name}", line))
+    for folder in SPEAKING:
+        rows = extract_from_dir(str(folder), [("**.py", "python")], keywords={"_": None}, options_map={})
+        for name, line, message, _comments, _context in rows:
+            text = message if isinstance(message, str) else message[0]
+            found.setdefault(text, []).append((f"{folder.name}/{name}", line))
     # The certificate's sentences, which it hands to whoever speaks the reader's language.
     for line, message, _comments, _context in extract_from_file("python", str(CERTIFICATE), keywords={"say": None}):
         found.setdefault(str(message), []).append(("forecaster/certificate.py", line))
@@ -75,7 +77,7 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
             if text.strip("- ") and not language.ARTICLES.fullmatch(text):
                 found.setdefault(text, [(f"data/{path.relative_to(DATA).as_posix()}", 1)])
 
-    for folder in ("schemes", "layers", "stacks", "reforms", "pools"):
+    for folder in ("schemes", "layers", "stacks", "reforms", "pools", "bases"):
         for path in sorted((DATA / folder).glob("*.toml")):
             raw = tomllib.loads(path.read_text("utf-8"))
             if folder == "reforms" and raw.get("status") == "enacted":
@@ -85,8 +87,15 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
                 add(path, *_of_parameters(raw))
             if folder == "schemes":
                 add(path, *_values_of("note", raw))
+            add(path, *(raw.get("assumptions", ()) if folder == "bases" else ()))
             add(path, *(group["label"] for group in raw.get("groups", {}).values()))
             add(path, *(category["label"] for category in raw.get("categories", {}).values()))
+    # The law of a pool of one's own, as `forecaster pool new` writes it.
+    source = (ENGINE / "cli" / "pool.py").read_text("utf-8")
+    own = tomllib.loads(source.partition('_SCHEME = """\\\n')[2].partition('"""')[0])
+    for text in (*(one["label"] for one in own["categories"].values()), *_of_parameters(own)):
+        if text.strip("- "):
+            found.setdefault(text, [("forecaster/cli/pool.py", 1)])
     for place in ("twn", "chn"):
         for reason in load_observations(place).breaks["reason"]:
             found.setdefault(str(reason), [(f"data/observed/{place}", 1)])
@@ -113,14 +122,14 @@ def messages() -> dict[str, list[tuple[str, int]]]:
 
 
 def catalogue(tongue: str) -> Catalog:
-    """The catalogue of a language as it lies in the package."""
-    with (PACKAGE / "locale" / f"{tongue}.po").open("rb") as stream:
+    """The catalogue of a language as it lies in its folder."""
+    with (language.CATALOGUES / f"{tongue}.po").open("rb") as stream:
         return read_po(stream, locale=tongue)
 
 
 def updated(tongue: str) -> Catalog:
     """The catalogue with exactly the messages of now; translations that exist are kept."""
-    path = PACKAGE / "locale" / f"{tongue}.po"
+    path = language.CATALOGUES / f"{tongue}.po"
     known = {m.id: m.string for m in catalogue(tongue) if m.id} if path.is_file() else {}
     fresh = Catalog(locale=tongue, project="insurance-pool-forecaster", charset="utf-8", fuzzy=False)
     for text, places in sorted(messages().items(), key=lambda item: (item[1][0][0], item[1][0][1], item[0])):
@@ -131,7 +140,7 @@ def updated(tongue: str) -> Catalog:
 def main() -> int:
     """Write the catalogues; the exit code is 1 while something is untranslated."""
     missing = 0
-    for path in sorted((PACKAGE / "locale").glob("*.po")):
+    for path in sorted(language.CATALOGUES.glob("*.po")):
         fresh = updated(path.stem)
         with path.open("wb") as stream:
             write_po(stream, fresh, width=0, omit_header=False, include_lineno=False, sort_output=False)

@@ -49,19 +49,26 @@ def by_lever(reform: Reform) -> dict[str, tuple[Change, ...]]:
 def idle_levers(basis: Basis, law: Policy, reform: Policy) -> tuple[str, ...]:
     """Levers of a reform without which every draw's accounts, payers and value of a point would be the same.
 
-    Changes that the law of the basis has too are no levers of the reform.
+    Nor is a lever idle that moves the least reserve which the answers are held against. Changes that the law of the
+    basis has too are no levers of the reform.
     """
     given = set(law.change.changes)
     levers = {name: changes for name, changes in by_lever(reform.change).items() if not set(changes) <= given}
     if not levers:
         return ()
-    whole = _accounts(project(basis, reform))
+    whole = [*_accounts(project(basis, reform)), _least_months(reform, basis)]
     found = []
     for name, changes in levers.items():
         kept = [change for change in reform.change.changes if change not in changes or change in given]
-        if all(map(np.array_equal, whole, _accounts(project(basis, law.reform(Reform(tuple(kept))))))):
+        without = law.reform(Reform(tuple(kept)))
+        if all(map(np.array_equal, whole, [*_accounts(project(basis, without)), _least_months(without, basis)])):
             found.append(name)
     return tuple(found)
+
+
+def _least_months(policy: Policy, basis: Basis) -> Array:
+    name = "reserve_floor_months"
+    return policy.path(name, basis.years[:1]) if policy.has(name) else np.zeros(1)
 
 
 def _accounts(result: FundProjection) -> list[Array]:

@@ -8,13 +8,12 @@ members:
     W_t = \min\bigl(1, (w_t + v_t\,g) / 12\bigr), \qquad \text{covered person-months} = 1 - W_t\, j_t
 
 Whoever stays gets a higher ceiling of serious-illness insurance: :math:`b_t` for each continuous year beyond *n*, and
-:math:`a_t` after a year without claims, which *q* of the members have; each up to the share *m* of the ceiling *M*. Of
-those who are members in year *t*, :math:`(1 - \lambda)^k` have been so for *k* years more, none before the rules began,
-*T* years ago:
+:math:`a_t` after a year without claims, which *q* of the members have; both together up to the share *m* of the
+ceiling *M*. Of those who are members in year *t*, :math:`(1 - \lambda)^k` have been so for *k* years more, none before
+the rules began, *T* years ago:
 
 .. math::
-    B_t = \min\Bigl(m M,\ \sum_{k=n}^{T} b_{t-k+n} (1 - \lambda)^k\Bigr)
-        + \min\Bigl(m M,\ q \sum_{k=1}^{T} a_{t-k} (1 - \lambda)^k\Bigr)
+    B_t = \min\Bigl(m M,\ \sum_{k=n}^{T} b_{t-k+n} (1 - \lambda)^k + q \sum_{k=1}^{T} a_{t-k} (1 - \lambda)^k\Bigr)
 
 Both enter what a person expects who thinks of joining. With *p* the take-up, *c* the benefit of a year, *u* what the
 higher ceiling pays a member in the mean and :math:`\alpha` how much of what comes later counts:
@@ -24,6 +23,10 @@ higher ceiling pays a member in the mean and :math:`\alpha` how much of what com
 
 Outsiders lose the months of waiting at once; members would lose them when they come back. Comings and goings, years
 missed and :math:`\alpha` are assumed: no figure of them was found.
+
+Flexible workers of the employees' scheme wait after a gap too. With *f* their part of the contributors,
+:math:`\lambda^f` of whom come back in a year and wait :math:`w^f` months, :math:`f \lambda^f w^f / 12` of all
+contributors' person-months are without benefits.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ Array = np.ndarray
 WAITING = ("waiting_months_late", "waiting_months_a_year_missed", "years_missed", "lapse_share", "lapse_spread")
 BONUS = ("continuity_bonus", "continuity_bonus_after", "no_claim_bonus", "bonus_limit", "lapse_share")
 LEVERS = tuple(dict.fromkeys((*WAITING, *BONUS, "continuity_awareness")))
+FLEXIBLE = ("waiting_months_flexible", "flexible_share", "flexible_lapse_share", "flexible_lapse_spread")
 SEED = 20261122
 
 
@@ -63,10 +67,21 @@ def waiting_share(policy: Policy, years: Array) -> Array:
 
 def came_back(policy: Policy, years: Array, n_draws: int) -> Array:
     """Share of the members who have come back after a gap, ``(year, draw)``; one draw stands at the middle."""
-    spread = _path(policy, "lapse_spread", years)[:, None]
+    return _around(policy, ("lapse_share", "lapse_spread"), years, n_draws)
+
+
+def _around(policy: Policy, names: tuple[str, str], years: Array, n_draws: int) -> Array:
+    """A share drawn around its middle with a spread on the logarithm, ``(year, draw)``."""
+    middle, spread = (_path(policy, name, years)[:, None] for name in names)
     units = np.random.default_rng(SEED).standard_normal(n_draws) if n_draws > 1 else np.zeros(1)
-    share: Array = np.minimum(_path(policy, "lapse_share", years)[:, None] * np.exp(spread * units), 1.0)
+    share: Array = np.minimum(middle * np.exp(spread * units), 1.0)
     return share
+
+
+def flexible_wait(policy: Policy, years: Array, n_draws: int) -> Array:
+    """Part of all contributors' person-months that flexible workers wait after a gap, ``(year, draw)``."""
+    months, flexible = (_path(policy, name, years)[:, None] for name in FLEXIBLE[:2])
+    return flexible * np.minimum(months / 12.0, 1.0) * _around(policy, (FLEXIBLE[2], FLEXIBLE[3]), years, n_draws)
 
 
 def covered_months(policy: Policy, years: Array, heads: Array) -> Array:
@@ -114,7 +129,7 @@ def mean_bonus(policy: Policy, years: Array, ceiling: Array, without_claims: flo
         for_staying = staying[np.minimum(t - before + int(np.ceil(after[t])), t)]
         earned = (for_staying * stayed)[long].sum()
         saved = without_claims * (idle[t - before] * stayed)[1:].sum()
-        found[i] = min(earned, limit[i]) + min(saved, limit[i])
+        found[i] = min(earned + saved, limit[i])
     return found
 
 

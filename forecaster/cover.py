@@ -30,14 +30,19 @@ class Cover:
         all that the basic layer pays; no more than those bills are.
     old
         What the basic layer pays more for people of 60 and over, as a share of what it pays for them.
-    joining
-        Family members of employees who join their scheme, as a share of all its insured; their care stays what it was.
+    joining, moving
+        Family members of employees, and people of working age, who pass to the employees' scheme, as shares of all its
+        insured; their care and income stay what they were.
+    every
+        What the basic layer pays more of everybody's bill, as a share of what it pays; no more than the bill is.
     """
 
     lost: float = 0.0
     small: float = 0.0
     old: float = 0.0
     joining: float = 0.0
+    moving: float = 0.0
+    every: float = 0.0
 
 
 AS_IT_IS = Cover()
@@ -58,14 +63,14 @@ def relieved(parts: Sequence[Part], kinds: Sequence[str], cover: Cover, claims: 
     claims, old
         Spending of the year, and whether of 60 and over, of all members.
     """
-    if cover.old == 0.0 and cover.small == 0.0:
+    if cover.old == cover.small == cover.every == 0.0:
         return list(parts)
     basic = list(kinds).index("basic")
     split = []
     for terms, members, covered in parts:
         for chosen, more in ((old[members], cover.old), (~old[members], 0.0)):
             rates = terms.rates.copy()
-            rates[basic] = np.minimum(rates[basic] * (1.0 + more), 1.0)
+            rates[basic] = np.minimum(rates[basic] * (1.0 + more) * (1.0 + cover.every), 1.0)
             split.append((replace(terms, rates=rates), members[chosen], covered[:, chosen]))
     if cover.small == 0.0:
         return split

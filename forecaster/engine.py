@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from forecaster.copayments import copayment_parts
 from forecaster.errors import ForecasterError
 from forecaster.mainland import under_policy
 from forecaster.policy import Policy, Reform
-from forecaster.revenue import Premiums, premium_terms
+from forecaster.revenue import Premiums, late_fee_share, premium_terms
 from forecaster.rules import yearly_review
 
 Array = np.ndarray
@@ -217,15 +217,24 @@ def outlay_factor(basis: Basis, policy: Policy) -> Array:
 def other_income_lines(basis: Basis, policy: Policy) -> Mapping[str, Array]:
     """Earmarked and other income by line, nominal money a year, ``(year, draw)``.
 
-    The tobacco surcharge moves in proportion to the share of it that goes to the fund, ``tobacco_share``.
+    The tobacco surcharge and lottery money move in proportion to the share of them that goes to the fund, late fees to
+    what is charged on the premiums that are late (:func:`forecaster.revenue.late_fee_share`).
     """
-    if "tobacco_surcharge" not in basis.other_income or not policy.has("tobacco_share"):
-        return basis.other_income
-    share, by_law = (p.path("tobacco_share", basis.years) for p in (policy, policy.reform(Reform())))
-    if np.array_equal(share, by_law):
-        return basis.other_income
-    surcharge = basis.other_income["tobacco_surcharge"] * (share / by_law)[:, None]
-    return {**basis.other_income, "tobacco_surcharge": surcharge}
+    law, years = policy.reform(Reform()), basis.years
+    # Line to a parameter without which the law says nothing of it, and to what the line is in proportion to.
+    ways: dict[str, tuple[str, Callable[[Policy], Array]]] = {
+        "tobacco_surcharge": ("tobacco_share", lambda under: under.path("tobacco_share", years)),
+        "lottery": ("lottery_share", lambda under: under.path("lottery_share", years)),
+        "late_fees": ("late_payment_share", lambda under: late_fee_share(under, years)),
+    }
+    moved = {}
+    for line, (needed, way) in ways.items():
+        if line not in basis.other_income or not policy.has(needed):
+            continue
+        now, before = way(policy), way(law)
+        if not np.array_equal(now, before):
+            moved[line] = basis.other_income[line] * (now / before)[:, None]
+    return {**basis.other_income, **moved} if moved else basis.other_income
 
 
 def floating_share(basis: Basis, policy: Policy) -> Array:

@@ -30,25 +30,22 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-import pandas as pd
 from pydantic import InstanceOf
 
 from forecaster.basis import Basis
 from forecaster.benefits import OUT_OF_POCKET, evaluate, fitted_severity
 from forecaster.continuity import BONUS, claim_facts, mean_bonus, serious_illness
-from forecaster.cover import Cover
 from forecaster.errors import ForecasterError
-from forecaster.household import household_measures, read_households, shipped_laws
 from forecaster.layers import FundLink, Layer, Stack, amount_growth, load_stack, stack_names
 from forecaster.members import MemberPeople, employee_heads, law_ages
 from forecaster.policy import Change, Policy, Reform
 from forecaster.pools import pool_names
-from forecaster.schemes import Scheme
+from forecaster.schemes import Scheme, load_scheme, scheme_ids
 from forecaster.severity import Severity
 
 Array = np.ndarray
@@ -58,9 +55,6 @@ UNITS = {"bn": 1e9, "m": 1e6, "thousand": 1e3, "one": 1.0}
 # Steps that finding the cost scale may take, and how near it must come, on the log of payments.
 _MOST_ROUNDS, _MET = 40, 1e-5
 _SCALES = np.exp(np.linspace(np.log(0.02), np.log(500.0), 80))
-# Cost scales at which households are simulated; between them incidence is read off straight in the scale's logarithm.
-_KNOTS, HOUSEHOLDS = 4, 8_000
-HOUSEHOLD_MEASURES = ("catastrophic_usual", "impoverished", "forgone")
 
 
 class LawWithStack(Scheme):
@@ -105,6 +99,28 @@ def pool_stack(pool: str) -> Stack | None:
         return None
     stacks = (load_stack(name) for name in stack_names())
     return next((stack for stack in stacks if stack.file.fund and stack.file.fund.pool == pool), None)
+
+
+def stack_named(name: str) -> Stack:
+    """A stack by its own name or file, or the one behind a shipped pool.
+
+    Raises
+    ------
+    FaultyInput
+        With every fault of a file, see :func:`forecaster.layers.load_stack`.
+    ForecasterError
+        When there is no such stack, or none behind the pool.
+    """
+    if name not in {*pool_names(), *scheme_ids()}:
+        return load_stack(name)
+    pool = name if name in pool_names() else load_scheme(name).pool
+    stack = pool_stack(pool)
+    if stack is None:
+        behind = ", ".join(f"{s.id} behind {s.file.fund.pool}" for s in map(load_stack, stack_names()) if s.file.fund)
+        raise ForecasterError(
+            f"no benefit stack stands behind {name}: no terms of its layers are held. There is {behind}"
+        )
+    return stack
 
 
 # Levers of a fund that reach its layers' terms.
@@ -175,7 +191,7 @@ def _credited(policy: Policy, years: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class _AtLaw:
+class AtLaw:
     """The stack under the law, at the spending that the fund's outgo tells.
 
     Attributes
@@ -195,13 +211,14 @@ class _AtLaw:
     paid: Array
 
 
-def _at_law(basis: Basis, policy: Policy, stack: Stack) -> _AtLaw:
+def stack_at_law(basis: Basis, policy: Policy, stack: Stack) -> AtLaw:
+    """The stack under the policy's law, found once for a basis."""
     law = policy.reform(Reform())
     key = ("stack at law", law.hash)
     return basis.kept(key, lambda: _solved(basis, law, stack))  # type: ignore[return-value,arg-type]
 
 
-def _solved(basis: Basis, law: Policy, stack: Stack) -> _AtLaw:
+def _solved(basis: Basis, law: Policy, stack: Stack) -> AtLaw:
     if basis.members is None:
         raise ForecasterError(
             f"the basis {basis.label!r} knows no members, so that spending a head and with it {stack.id} cannot be "
@@ -217,7 +234,7 @@ def _solved(basis: Basis, law: Policy, stack: Stack) -> _AtLaw:
     law = in_terms(law, stack, basis.years, basis.members)
     cost = _met(stack, law, basis.years, severity, people, wanted)
     paid = evaluate(stack, law, basis.years, severity, cost_scale=cost).per_head(people)
-    return _AtLaw(severity, people, members, cost, paid)
+    return AtLaw(severity, people, members, cost, paid)
 
 
 def _members_by_age(people: MemberPeople, law: Policy, years: Array) -> Array:
@@ -272,7 +289,7 @@ def _link(stack: Stack) -> FundLink:
 
 def _under_policy(basis: Basis, policy: Policy, stack: Stack) -> Array:
     """Mean payment a member under the policy at the law's spending, ``(payer, year, draw)``."""
-    at_law, changes = _at_law(basis, policy, stack), moving_terms(basis, policy)
+    at_law, changes = stack_at_law(basis, policy, stack), moving_terms(basis, policy)
     if not changes:
         return at_law.paid
 
@@ -294,7 +311,7 @@ def outgo_factor(basis: Basis, policy: Policy) -> Array | None:
     if not any(_before_fund_is_done(policy, change.name) for change in changes):
         return None
     stack = policy.scheme.stack  # type: ignore[attr-defined]  # changes of a stack come from a law with one
-    at_law = _at_law(basis, policy, stack)
+    at_law = stack_at_law(basis, policy, stack)
     return _of_fund(stack, _under_policy(basis, policy, stack)) / _of_fund(stack, at_law.paid)
 
 
@@ -356,7 +373,7 @@ def care_paid(basis: Basis, policy: Policy, outgo: Array, shifted: Array | float
     if not isinstance(policy.scheme, LawWithStack) or basis.members is None:
         return None
     stack = policy.scheme.stack
-    at_law, paid = _at_law(basis, policy, stack), _under_policy(basis, policy, stack)
+    at_law, paid = stack_at_law(basis, policy, stack), _under_policy(basis, policy, stack)
     payers = (*(layer.id for layer in stack.layers), OUT_OF_POCKET)
     of_fund = np.array([name in _link(stack).pays for name in payers])
     amounts = paid * (outgo * (1.0 - shifted) / _of_fund(stack, paid))
@@ -365,75 +382,3 @@ def care_paid(basis: Basis, policy: Policy, outgo: Array, shifted: Array | float
         # No household pays less than nothing: what the fund gives beyond that is more care.
         amounts[-1] = np.maximum(amounts[-1] - outgo * shifted, 0.0)
     return CarePaid(payers, of_fund, basis.years, amounts, at_law.cost, at_law.members)
-
-
-@dataclass(frozen=True)
-class CoverOfYear:
-    """What a fund's levers make of its members' cover in a year: ``cover`` in every draw, ``lost`` ``(draw,)``."""
-
-    cover: Cover
-    lost: Array
-
-
-def household_bands(
-    basis: Basis,
-    policy: Policy,
-    years: Sequence[int],
-    places: Sequence[str] = ("all",),
-    covers: Mapping[int, CoverOfYear] | None = None,
-) -> Mapping[tuple[int, str, str], Array]:
-    """Households in need after all payers, by draw: (year, place, measure) to shares of households, ``(draw,)``.
-
-    The nation's households are simulated at a few cost scales of the stack's insured; those of other stacks follow
-    their own assumed growth. Incomes follow the stack's assumption in every draw.
-
-    Parameters
-    ----------
-    covers
-        By year what the fund's levers make of cover beside the layers' terms; nothing by default, see
-        :func:`forecaster.mainland.households_in_need`.
-
-    Raises
-    ------
-    ForecasterError
-        When the stack is none of the households' file.
-    """
-    stack = policy.scheme.stack  # type: ignore[attr-defined]  # asked for under a law with a stack only
-    file = read_households()
-    if stack.id not in file.stacks:
-        raise ForecasterError(f"households/{file.id}.toml does not know the stack {stack.id}")
-    at_law = _at_law(basis, policy, stack)
-    assert basis.members is not None  # those of the law were told
-    laws = shipped_laws(file, {stack.id: (stack, in_terms(policy, stack, basis.years, basis.members))})
-    found: dict[tuple[int, str, str], Array] = {}
-    for year in years:
-        log_cost = np.log(at_law.cost[int(year - basis.years[0])])
-        knots = np.unique(np.quantile(log_cost, np.linspace(0.0, 1.0, _KNOTS)))
-        of_year = (covers or {}).get(int(year), CoverOfYear(Cover(), np.zeros(1)))
-        most = float(of_year.lost.max())
-        # What is lost moves the shares of households straight, so that without and with the most of it are enough.
-        tables = {
-            lost: [
-                household_measures(
-                    file, laws, int(year), HOUSEHOLDS, cost={stack.id: float(np.exp(knot))},
-                    cover={stack.id: replace(of_year.cover, lost=lost)},
-                ).measures
-                for knot in knots
-            ]
-            for lost in sorted({0.0, most})
-        }  # fmt: skip
-        last = tables[0.0][0]["stage"].iloc[-1]
-        for place in places:
-            for measure in HOUSEHOLD_MEASURES:
-                at = {
-                    lost: np.interp(log_cost, knots, [_value(table, place, last, measure) for table in of_lost])
-                    for lost, of_lost in tables.items()
-                }
-                part = of_year.lost / most if most > 0.0 else 0.0
-                found[int(year), place, measure] = at[0.0] + part * (at[most] - at[0.0])
-    return found
-
-
-def _value(table: pd.DataFrame, place: str, stage: str, measure: str) -> float:
-    rows = table[(table["place"] == place) & (table["stage"] == stage) & (table["measure"] == measure)]
-    return float(rows["value"].iloc[0])

@@ -453,7 +453,7 @@ def _left(
     """What each member still has to pay after each stage, ``(stage + 1, member)``."""
     left = np.empty((len(STAGES) + 1, len(homes.home)))
     claims = _claims(file, laws, homes, income, year, costs)
-    employees = homes.employee | _joining(laws, homes, covers)
+    employees = homes.employee | _passing(homes, covers, next(iter(laws.values()))[0])
     is_poor = poor[homes.home]
     for stack, law in laws.values():
         order, cover = orders.get(stack.id), covers.get(stack.id, AS_IT_IS)
@@ -502,13 +502,16 @@ def _claims(
     return claims
 
 
-def _joining(laws: Mapping[str, tuple[Stack, Policy]], homes: Households, covers: Mapping[str, Cover]) -> Array:
-    """Members who join the employees' scheme with someone of their household, ``(member,)``."""
-    wanted = sum(covers.get(stack.id, AS_IT_IS).joining for stack, _ in laws.values() if _is_employees(stack))
+def _passing(homes: Households, covers: Mapping[str, Cover], stack: Stack) -> Array:
+    """Members who pass to the employees' scheme: with someone of their household, or as movers, ``(member,)``."""
+    insured = homes.employee.sum()
+    family, movers = (sum(getattr(cover, name) for cover in covers.values()) for name in ("joining", "moving"))
     able = np.bincount(homes.home, weights=homes.employee, minlength=len(homes.size))[homes.home] > 0.0
     able &= ~homes.employee
-    joins: Array = able & (homes.chance[1] * max(able.sum(), 1) < wanted * homes.employee.sum())
-    return joins
+    joins: Array = able & (homes.chance[1] * max(able.sum(), 1) < family * insured)
+    first_ages = np.array([_first_age(label) for label in fitted_severity(stack).best.bands])
+    able = ~homes.employee & ~joins & ((first_ages >= 15) & (first_ages < 60))[homes.band]
+    return joins | (able & ((1.0 - homes.chance[1]) * max(able.sum(), 1) < movers * insured))
 
 
 def _first_old(stack: Stack) -> int:

@@ -259,7 +259,14 @@ def _validated[Model: BaseModel](model: type[Model], raw: dict[str, Any], subjec
         raise FaultyInput(subject, [pydantic_fault(item, GUIDE) for item in error.errors()]) from None
 
 
-def _load_layer(name: str, folder: Path, groups: tuple[str, ...]) -> Layer:
+def layer_path(name: str, folder: Path) -> Path:
+    """File of a layer: beside a stack of that folder, in ``layers`` next to it, or a shipped one.
+
+    Raises
+    ------
+    ForecasterError
+        When there is none.
+    """
     places = (
         folder / f"{name}.toml",
         folder.parent / "layers" / f"{name}.toml",
@@ -268,6 +275,11 @@ def _load_layer(name: str, folder: Path, groups: tuple[str, ...]) -> Layer:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         raise ForecasterError(f"no layer {name!r}. Shipped layers: {', '.join(layer_names())}")
+    return path
+
+
+def _load_layer(name: str, folder: Path, groups: tuple[str, ...]) -> Layer:
+    path = layer_path(name, folder)
     raw, content = _read(path, f"layers/{path.name}")
     own = {"content_hash": hashlib.sha256(content).hexdigest()}
     layer = _validated(Layer, {**raw, **own}, f"layers/{path.name}")

@@ -15,7 +15,9 @@ still make up years) and members weighted by the cost of their age *N* (of pensi
 base floor *f* and ceiling *g*, *s* by how much more the pool pays of a pensioner's bill, *d* family members per
 contributor at the cost *k* of one (*n*), *o* the part of outlay that goes to outpatient care, :math:`\omega` its
 reimbursement. Levers on a residents' scheme go through take-up (:mod:`forecaster.enrolment`),
-months of waiting (:mod:`forecaster.continuity`) and capacity (:mod:`forecaster.supply`).
+months of waiting (:mod:`forecaster.continuity`) and capacity (:mod:`forecaster.supply`). Flexible workers who wait
+after a gap lower :math:`C'/C` by the part of the contributors' cost for which they wait; people who pass from one pool
+to the other move both (:mod:`forecaster.passing`).
 """
 
 from __future__ import annotations
@@ -28,21 +30,20 @@ from scipy.special import ndtr
 
 from forecaster import continuity
 from forecaster.basis import Basis
-from forecaster.continuity import covered_months, worth_of_joining
+from forecaster.continuity import FLEXIBLE, covered_months, flexible_wait, worth_of_joining
 from forecaster.cover import Cover
 from forecaster.enrolment import resident_factors
-from forecaster.errors import ForecasterError
-from forecaster.fund_stack import CarePaid, CoverOfYear, LawWithStack, care_paid, household_bands, outgo_factor
+from forecaster.fund_need import HOUSEHOLD_MEASURES, CoverOfYear, household_bands
+from forecaster.fund_stack import CarePaid, LawWithStack, care_paid, outgo_factor
 from forecaster.members import (
     AGES,
-    FIRST_WORKING_AGE,
     RETIREMENT_AGES,
     MemberPeople,
     cost_by_age,
     employee_heads,
     law_ages,
-    retired_shares,
 )
+from forecaster.passing import FAMILY, MOVERS, SHARED, passed, residents_kept, with_movers
 from forecaster.policy import Policy, Reform
 from forecaster.supply import supply_factor
 
@@ -52,9 +53,7 @@ Array = np.ndarray
 CAREER_MEAN, CAREER_SD = 27.0, 8.0
 # Age of mothers, normal within these ages: assumed, and asked for only by the children of more or fewer births.
 CHILDBEARING_MEAN, CHILDBEARING_SD, CHILDBEARING_AGES = 29.0, 5.0, (15, 50)
-BIRTHS, MOVERS = "births_factor", "movers_to_towns"
-# Ages at which people move to towns, evenly: assumed.
-MOVING_AGES = (20, 40)
+BIRTHS = "births_factor"
 EMPLOYEE_LEVERS = (
     *RETIREMENT_AGES,
     "minimum_contribution_years",
@@ -65,13 +64,14 @@ EMPLOYEE_LEVERS = (
     "outpatient_reimbursement",
     "outpatient_outlay_share",
     "retiree_benefit_extra",
-    "dependants_per_contributor",
+    FAMILY,
     "dependant_cost",
     "base_floor",
     "base_ceiling",
     "wage_spread",
     MOVERS,
     BIRTHS,
+    *FLEXIBLE,
 )
 # Those by which the fund pays more of the same bills.
 _OUTPATIENT = ("outpatient_reimbursement", "outpatient_outlay_share")
@@ -84,7 +84,8 @@ TAKE_UP_LEVERS = (
     "claim_at_counter",
 )
 ELASTICITIES = ("capacity_use_elasticity", "capacity_cost_elasticity", "capacity_elasticity_spread")
-RESIDENT_LEVERS = (*TAKE_UP_LEVERS, *continuity.LEVERS, "rural_capacity_growth", *ELASTICITIES, BIRTHS)
+CAPACITY_LEVERS = ("rural_capacity_growth", *ELASTICITIES)
+RESIDENT_LEVERS = (*TAKE_UP_LEVERS, *continuity.LEVERS, *CAPACITY_LEVERS, BIRTHS, *SHARED)
 
 
 def under_policy(basis: Basis, policy: Policy) -> Basis:
@@ -104,47 +105,62 @@ def care_payers(basis: Basis, policy: Policy, outgo: Array) -> CarePaid | None:
     people, shifted = basis.members, np.zeros((1, 1))
     if people is not None and people.kind == "employees":
         small, old = _better_paid(people, policy, basis.years)
-        shifted = 1.0 - 1.0 / (small * old)[:, None]
-    elif people is not None and _touched(policy, (*TAKE_UP_LEVERS, *continuity.LEVERS)):
         # Members who wait pay for their care themselves.
+        shifted = 1.0 - 1.0 / ((small * old)[:, None] * _flexible_covered(people, policy, basis))
+    elif people is not None and _touched(policy, (*TAKE_UP_LEVERS, *continuity.LEVERS)):
         shifted = 1.0 - 1.0 / _taken_up(people, policy, basis).covered
     return care_paid(basis, policy, outgo, shifted)
 
 
 def households_in_need(
-    basis: Basis, policy: Policy, years: Sequence[int], places: Sequence[str] = ("all",)
+    basis: Basis,
+    policy: Policy,
+    years: Sequence[int],
+    places: Sequence[str] = ("all",),
+    measures: Sequence[str] = HOUSEHOLD_MEASURES,
 ) -> Mapping[tuple[int, str, str], Array]:
     """Households in need after all payers, by draw: (year, place, measure) to shares of households, ``(draw,)``.
 
     The stack's terms move them, and of the fund's levers those that change cover: take-up and months of waiting,
-    outpatient care and pensioners' bills, accounts, family members who join. Who joins a residents' scheme that had not
-    is not among the simulated; premiums are no payment for care.
+    outpatient care and pensioners' bills, accounts, people who pass from one scheme to the other, and rural capacity,
+    with the care itself. Who joins a residents' scheme that had not is not among the simulated; premiums are no
+    payment for care.
 
     Raises
     ------
     ForecasterError
         When the stack of the law is none of the households' file.
     """
-    covers = {int(year): _cover(basis, policy, int(year - basis.years[0])) for year in years}
-    return household_bands(basis, policy, years, places, covers)
+    covers = {int(year): cover_of_year(basis, policy, int(year - basis.years[0])) for year in years}
+    return household_bands(basis, policy, years, places, covers, measures)
 
 
-def _cover(basis: Basis, policy: Policy, at: int) -> CoverOfYear:
+def cover_of_year(basis: Basis, policy: Policy, at: int) -> CoverOfYear:
     """What the fund's levers make of its members' cover in the ``at``-th year."""
-    people, none = basis.members, np.zeros(1)
+    people = basis.members
     if people is None:
-        return CoverOfYear(Cover(), none)
+        return CoverOfYear()
+    joining, moving = _passing(people, policy, basis.years, at)
     if people.kind != "employees":
         found = _taken_up(people, policy, basis)
         # Under the law too there are members who wait.
         under_law = covered_months(policy.reform(Reform()), basis.years, np.ones_like(found.covered))
-        return CoverOfYear(Cover(), np.maximum(0.0, 1.0 - (found.costing * found.covered * under_law)[at]))
+        lost = np.maximum(0.0, 1.0 - (found.costing * found.covered * under_law)[at])
+        care = _supplied(policy, basis)[at] if _touched(policy, CAPACITY_LEVERS) else np.ones(1)
+        return CoverOfYear(Cover(joining=joining, moving=moving), lost, care=care)
     small, _ = _better_paid(people, policy, basis.years)
-    paying = people.workers / (people.workers + people.retired)
-    joining = float(policy.path("dependants_per_contributor", basis.years)[at]) * paying
     extra, law = (p.path("retiree_benefit_extra", basis.years)[at] for p in (policy, policy.reform(Reform())))
     more_for_old = float((1.0 + extra) / (1.0 + law) - 1.0)
-    return CoverOfYear(Cover(small=float(small[at]) - 1.0, old=more_for_old, joining=joining), none)
+    cover = Cover(small=float(small[at]) - 1.0, old=more_for_old, joining=joining, moving=moving)
+    return CoverOfYear(cover, _flexible_waits(people, policy, basis)[at])
+
+
+def _passing(people: MemberPeople, policy: Policy, years: Array, at: int) -> tuple[float, float]:
+    """Family members and movers who pass to the employees' scheme by the ``at``-th year, share of its insured."""
+    if not _touched(policy, SHARED):
+        return 0.0, 0.0
+    found = passed(policy, int(people.years[0]), years)
+    return float(found.family[at] / found.insured[at]), float(found.movers[at].sum() / found.insured[at])
 
 
 def _better_paid(people: MemberPeople, policy: Policy, years: Array) -> tuple[Array, Array]:
@@ -156,6 +172,26 @@ def _better_paid(people: MemberPeople, policy: Policy, years: Array) -> tuple[Ar
         kept = tuple(c for c in policy.change.changes if c.name not in left_out)
         costs.append(employee_factors(people, policy.reform(Reform(kept)), years)[1])
     return costs[0] / costs[1], costs[1] / costs[2]
+
+
+def _flexible_waits(people: MemberPeople, policy: Policy, basis: Basis) -> Array:
+    """Part of the members' care for which flexible workers wait, ``(year, draw)``; by heads and costs of the law."""
+    law, years = policy.reform(Reform()), basis.years
+    span = people.years[: len(years) + 1]
+    heads = employee_heads(replace(people, years=span, persons=people.persons[: len(span)]), law_ages(law, span))
+    extra = 1.0 + law.path("retiree_benefit_extra", years)
+    contributors = heads.need[1:] - heads.need_retired[1:]
+    part: Array = (contributors / (contributors + extra * heads.need_retired[1:]))[:, None]
+    return part * flexible_wait(policy, years, basis.n_draws)
+
+
+def _flexible_covered(people: MemberPeople, policy: Policy, basis: Basis) -> Array:
+    """Care that the fund pays for under a policy on flexible workers' waiting against the law's, ``(year, draw)``."""
+    if not _touched(policy, FLEXIBLE):
+        return np.ones((1, 1))
+    now, before = (_flexible_waits(people, p, basis) for p in (policy, policy.reform(Reform())))
+    covered: Array = (1.0 - now) / (1.0 - before)
+    return covered
 
 
 def _touched(policy: Policy, names: Sequence[str]) -> bool:
@@ -178,6 +214,7 @@ def _members_moved(basis: Basis, policy: Policy) -> Basis:
     def made() -> Basis:
         if people.kind == "employees":
             paying, costing = (factor[:, None] for factor in employee_factors(people, policy, basis.years))
+            costing = costing * _flexible_covered(people, policy, basis)
         else:
             paying, costing = _resident_factors(people, policy, basis)
         return replace(basis, general_base=basis.general_base * paying, outlay=basis.outlay * costing)
@@ -219,15 +256,18 @@ def _taken_up(people: MemberPeople, policy: Policy, basis: Basis) -> _TakenUp:
 def _resident_factors(people: MemberPeople, policy: Policy, basis: Basis) -> tuple[Array, Array]:
     found = _taken_up(people, policy, basis)
     paying, costing = found.paying, found.costing * found.covered
-    use, cost, spread = (float(policy.path(name, basis.years)[-1]) for name in ELASTICITIES)
-    growth = policy.path("rural_capacity_growth", basis.years)
-    costing = costing * supply_factor(growth, use, cost, spread, basis.n_draws)
-    if not policy.has(BIRTHS):
-        return paying, costing
+    costing = costing * _supplied(policy, basis)
     before = people.persons[1 : len(basis.years) + 1].sum(axis=1)
-    now = before * cohort_factors(policy.path(BIRTHS, basis.years))
+    now = before * cohort_factors(policy.path(BIRTHS, basis.years)) if policy.has(BIRTHS) else before
+    now = residents_kept(people, policy, basis.years, now)
     more_heads, more_need = (((now @ w) / (before @ w))[:, None] for w in (np.ones(len(AGES)), cost_by_age()))
     return paying * more_heads, costing * more_need
+
+
+def _supplied(policy: Policy, basis: Basis) -> Array:
+    """Members' care under a policy on rural capacity against that of the law, ``(year, draw)``."""
+    use, cost, spread = (float(policy.path(name, basis.years)[-1]) for name in ELASTICITIES)
+    return supply_factor(policy.path(CAPACITY_LEVERS[0], basis.years), use, cost, spread, basis.n_draws)
 
 
 def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tuple[Array, Array]:
@@ -248,15 +288,7 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
         born = np.vstack([np.ones(len(AGES)), cohort_factors(policy.path(BIRTHS, years))])
         people = replace(people, persons=people.persons * born[:, None, :])
     if policy.has(MOVERS):
-        more = moved_in(people, policy.path(MOVERS, years), law_ages(law, span))
-        if more.any():
-            people = replace(people, persons=people.persons + more)
-            gone = (people.persons < 0.0).any(axis=(1, 2))
-            if gone.any():
-                raise ForecasterError(
-                    f"{MOVERS}: by {span[gone.argmax()]} more people of an age would have left than there are; allowed "
-                    "is a smaller outflow or an earlier horizon"
-                )
+        people = with_movers(people, policy.path(MOVERS, years), law_ages(law, span))
     now = employee_heads(people, law_ages(policy, span))
     late = [
         late_payers(heads.entering[1:], p.path("minimum_contribution_years", years))
@@ -305,31 +337,6 @@ def cohort_factors(births: Array) -> Array:
         # Written so that no change gives exactly 1.
         born[at] = factor * (1.0 + weight @ (born[at - AGES] - 1.0))
     return np.stack([born[len(AGES) + t - AGES] for t in range(len(births))])
-
-
-def moved_in(people: MemberPeople, share: Array, ages: Array) -> Array:
-    """People of the country who stand for movers to towns who join, million by sex and age, ``(year + 1, 2, 101)``.
-
-    A mover is a contributor like others of the age; they grow old, die and retire as all do, both sexes alike.
-
-    Parameters
-    ----------
-    share
-        Movers a year, share of the contributors of the first year, ``(year,)``.
-    ages
-        Retirement ages by year end, as :func:`forecaster.members.employee_heads` takes them.
-    """
-    first, last = MOVING_AGES
-    arriving = np.isin(AGES, np.arange(first, last)) / (2.0 * (last - first))
-    # As many people of the country as contributors stand for: of them a part contributes, of movers all do.
-    working = (people.persons[0] * (1.0 - retired_shares(ages[:1])[0]))[:, AGES >= FIRST_WORKING_AGE].sum()
-    found = np.zeros_like(people.persons)
-    for t in range(1, len(found)):
-        before, now = people.persons[t - 1][:, :-1], people.persons[t][:, 1:]
-        staying = np.minimum(np.divide(now, before, out=np.ones_like(now), where=before > 0.0), 1.0)
-        found[t, :, 1:] = found[t - 1, :, :-1] * staying
-        found[t] += share[t - 1] * working * arriving
-    return found
 
 
 def _held_wages(policy: Policy, law: Policy, years: Array) -> Array:

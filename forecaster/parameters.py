@@ -33,7 +33,7 @@ class Parameter(BaseModel):
     ----------
     unit
         ``share`` (0.0517, never 5.17), ``persons``, ``TWD``, ``TWD per month``, ``TWD bn per year``, ``CNY``,
-        ``CNY per person-year``, ``months``, ``years`` (of age or of contributing), ``times`` or ``choice``.
+        ``CNY per person-year``, ``months``, ``days``, ``years`` (of age or of contributing), ``times`` or ``choice``.
     bounds
         Lowest and highest admissible value, both included; absent for a choice.
     bounds_source
@@ -46,14 +46,20 @@ class Parameter(BaseModel):
         Name of the parameter in whose proportion this one moves by law.
     interpolated
         Whether values between two dates lie on a straight line (used where only the end points are published).
+    acts_with
+        Parameters without a change of one of which this one changes nothing.
+    rests_on
+        Further parameters on whose values its effect rests, which move something by themselves.
+    not_read
+        Why no projection reads it, where none does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     label: str
     unit: Literal[
-        "share", "persons", "TWD", "TWD per month", "TWD bn per year", "CNY", "CNY per person-year", "months", "years",
-        "times", "choice",
+        "share", "persons", "TWD", "TWD per month", "TWD bn per year", "CNY", "CNY per person-year", "months", "days",
+        "years", "times", "choice",
     ]  # fmt: skip
     bounds: tuple[float, float] | None = None
     bounds_source: str = ""
@@ -62,7 +68,19 @@ class Parameter(BaseModel):
     tied_to: str | None = None
     article: str = ""
     interpolated: bool = False
+    acts_with: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
+    not_read: str = ""
     values: tuple[DatedValue, ...] = Field(min_length=1)
+
+    @property
+    def why_idle(self) -> str:
+        """Why the parameter moves nothing by itself, in words; empty where nothing says so."""
+        if self.not_read:
+            return f"no projection reads it: {self.not_read}"
+        if self.acts_with:
+            return f"it acts only together with {' or '.join(self.acts_with)}"
+        return ""
 
     def in_force(self) -> tuple[tuple[dt.date, float], ...]:
         """Dated numbers that count in a path, oldest first (proposed ones left out)."""

@@ -67,7 +67,7 @@ def waterfall_chart(bars: pd.DataFrame, title: str, font: str = FONTS) -> Spec:
             {
                 **{str(k): v for k, v in row.items()},
                 "kind": kind,
-                "shown": f"{row['value']:,.4g}" if total else f"{row['value']:+,.4g}",
+                "shown": _figure(row["value"], "" if total else "+"),
             }
         )
     x = {"field": "step", "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0, "labelLimit": 150}}
@@ -90,6 +90,13 @@ def waterfall_chart(bars: pd.DataFrame, title: str, font: str = FONTS) -> Spec:
         },
     ]
     return _chart(title, rows, layers, font)
+
+
+def _figure(value: float, sign: str) -> str:
+    """A bar's figure: whole from a thousand on, never with an exponent."""
+    digits = 0 if abs(value) >= 1000.0 else 1 if abs(value) >= 10.0 else 3
+    # Adding zero after rounding turns "-0.0" into "0.0".
+    return f"{round(value, digits) + 0.0:{sign},.{digits}f}"
 
 
 def fan_chart(

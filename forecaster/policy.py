@@ -120,7 +120,7 @@ class Reform:
         )
 
 
-_FILE_KEYS = ("scheme", "label", "description", "source", "status", "changes")
+_FILE_KEYS = ("scheme", "label", "description", "source", "date", "status", "changes")
 _CHANGE_KEYS = ("parameter", "from", "value", "source", "note")
 
 
@@ -294,6 +294,23 @@ class Policy:
                 result.append((day, tied_value(result[-1][1], previous_leader, current)))
             previous_leader = current if current is not None else previous_leader
         return tuple(result)
+
+
+def assumed_terms(policy: Policy) -> tuple[str, ...]:
+    """What the levers that a policy moves rest on where no figure was found, told in words, for answers that use them.
+
+    Of every term that acts with such a lever, or that it rests on, and whose latest value is assumed.
+    """
+    told = []
+    for name in dict.fromkeys(change.name for change in policy.change.changes):
+        beneath = policy.scheme.parameter(name).rests_on
+        for term, parameter in policy.scheme.parameters.items():
+            latest = [value for value in parameter.values if value.status != "proposed"][-1]
+            behind = name in parameter.acts_with or term in beneath
+            if behind and latest.status == "assumed" and parameter.unit != "choice":
+                value = f"{policy.dated(term)[-1][1]:g}"
+                told.append(f"{name} rests on {term} = {value}: {latest.note} ({latest.source}).")
+    return tuple(told)
 
 
 @lru_cache(maxsize=4096)

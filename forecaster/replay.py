@@ -1,7 +1,7 @@
 """Recording results in the run store, and unpacking a recorded one so that it can be computed again.
 
-A projection is kept with its law, its basis or its fit (as its parent run), the user's own pool if it is one, and the
-request that made it: nothing but the program's own data and code is needed to make it anew.
+A projection is kept with its law and benefit stack, its basis or its fit (as its parent run), the user's own pool if it
+is one, the certificate and the request that made it: only the program's own data and code are needed to make it anew.
 """
 
 from __future__ import annotations
@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from forecaster.certificate import FILE as CERTIFICATE
-from forecaster.certificate import Record
+from forecaster.certificate import Record, certificate_bytes
 from forecaster.errors import ForecasterError
+from forecaster.fund_stack import LawWithStack
+from forecaster.layers import Stack, layer_path
 from forecaster.pools import POOL_FILE, SCHEME_FILE, Pool
 from forecaster.schemes import Scheme
 from forecaster.store import Run, Store
 from forecaster.theories import Weighting
 
-REQUEST, BASIS = "request.json", "basis.toml"
+REQUEST, BASIS, STACK = "request.json", "basis.toml", "stack.toml"
+# What the files of a stack's layers are called.
+_LAYER = "layer."
 # What of a fit's folder makes it a fit.
 _FIT_MARK = "posterior.nc"
 
@@ -43,7 +47,9 @@ class Request:
         The policy compared with, as texts; None for the law of the basis.
     weighed
         Weights of the theories of cost growth; None where there are none, and in runs that were kept before weights
-        were: those take today's.
+        were: those take today's. A theory alone has weight 1.
+    options
+        How spending follows ageing, as texts NAME=VALUE; see :class:`forecaster.need.SpendingOptions`.
     """
 
     horizon: int
@@ -51,6 +57,7 @@ class Request:
     draws: int | None = None
     first: tuple[str, ...] | None = None
     weighed: Weighting | None = None
+    options: tuple[str, ...] = ()
 
     def as_file(self) -> bytes:
         """As its file holds it."""
@@ -67,6 +74,7 @@ class Request:
             draws=raw.get("draws"),
             first=None if first is None else tuple(first),
             weighed=None if weighed is None else Weighting(**weighed),
+            options=tuple(raw.get("options", ())),
         )
 
 
@@ -106,24 +114,31 @@ def record_projection(
     why: str,
     basis: Path | None = None,
     fit: tuple[Pool, Path] | None = None,
+    record: Record | None = None,
 ) -> Run:
     """Keep a projection, and the fit that it was made from as its parent.
 
     Parameters
     ----------
     law
-        The scheme that was projected under.
+        The scheme that was projected under, with its stack if it has one.
     manifest, files
         Of the result, as written to its folder.
     basis
         File of the assumptions, when it was not made from a fit.
     fit
         Pool and folder of the fit, when it was made from one.
+    record
+        What the result says of its model's past forecasts; its certificate is kept with the run.
     """
     parent = None
     own: dict[str, bytes] = {SCHEME_FILE: law.path.read_bytes(), REQUEST: request.as_file()}
     if basis is not None:
         own[BASIS] = basis.read_bytes()
+    if isinstance(law, LawWithStack):
+        own |= stack_files(law.stack)
+    if record is not None and record.content is not None:
+        own[CERTIFICATE] = certificate_bytes(record.content)
     if fit is not None:
         pool, folder = fit
         parent = record_fit(store, pool, folder, why).id
@@ -132,6 +147,24 @@ def record_projection(
     kind, pool_name = "scenario" if reformed else "projection", str(manifest["scheme"]["pool"])
     content = {**files, **own}
     return store.publish(kind, pool_name, str(manifest["run_hash"]), manifest, content, why=why, parent=parent)
+
+
+def stack_files(stack: Stack) -> dict[str, bytes]:
+    """A stack and its layers as files of a run.
+
+    Raises
+    ------
+    ForecasterError
+        When the stack's distribution of spending is a file of the user's own, which a run does not hold.
+    """
+    if stack.file.severity.endswith(".toml"):
+        raise ForecasterError(
+            f"stack {stack.id} and --save: its spending is the file {stack.file.severity}, which a kept run does not "
+            "hold; name a shipped one in the stack, or leave --save out"
+        )
+    path = stack.law.path
+    layers = {f"{_LAYER}{layer.id}.toml": layer_path(layer.id, path.parent).read_bytes() for layer in stack.layers}
+    return {STACK: path.read_bytes(), **layers}
 
 
 def _own_files(pool: Pool) -> dict[str, bytes]:
@@ -151,6 +184,8 @@ class Unpacked:
         What was asked.
     law
         What names the law: its file, or the folder of the user's own pool.
+    stack
+        File of the benefit stack, its layers beside it, or None.
     basis
         File of the assumptions, or None.
     fits
@@ -161,6 +196,7 @@ class Unpacked:
 
     request: Request
     law: str
+    stack: str | None
     basis: str | None
     fits: Path | None
     record: Record | None
@@ -190,10 +226,22 @@ def unpacked(store: Store, run: Run) -> Iterator[Unpacked]:
         yield Unpacked(
             request=Request.read(store.read(run, REQUEST)),
             law=str(folder if POOL_FILE in run.files else folder / SCHEME_FILE),
+            stack=_unpack_stack(folder),
             basis=str(basis) if basis.is_file() else None,
             fits=fits,
             record=_record(run.manifest.get("backtest")),
         )
+
+
+def _unpack_stack(folder: Path) -> str | None:
+    """The stack among a run's files under the names that it was read by; None where there is none."""
+    if not (folder / STACK).is_file():
+        return None
+    own = folder / "stack"
+    own.mkdir()
+    for path in folder.glob(f"{_LAYER}*.toml"):
+        path.rename(own / path.name.removeprefix(_LAYER))
+    return str((folder / STACK).rename(own / STACK))
 
 
 def unpack_fit(store: Store, run: Run, fits: Path) -> Path:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numba
 import numpy as np
+from scipy.special import betainc
 
 from forecaster.basis import Basis, PaymentSizes, read_only
 from forecaster.errors import ForecasterError
@@ -70,6 +71,9 @@ def premium_terms(basis: Basis, policy: Policy) -> PremiumTerms:
     if basis.supplementary_base:
         supplementary_rate = policy.path("supplementary_premium_rate", basis.years)
         charged = {payer: _charged_base(basis, policy, payer) for payer in charged}
+        bonuses = bonus_factor(basis, policy)
+        if "bonus" in basis.supplementary_base and (bonuses != 1.0).any():
+            charged["insured"] = charged["insured"] + (bonuses - 1.0) * basis.supplementary_base["bonus"]
         estimated = estimated_factor(basis, policy)
         if (estimated != 1.0).any():
             charged["insured"] = charged["insured"] * estimated
@@ -107,6 +111,7 @@ def _ceiling_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
         return np.zeros(1)
     now, before = (p.path("grading_ceiling", basis.years) for p in (policy, law))
     worth, exponent = (policy.path(name, basis.years) for name in ("grading_step_yield", "grading_tail_exponent"))
+    _hold_least_ratio(policy, now, basis.years)
     if np.array_equal(now, before):
         return np.zeros(1)
     low, high = _last_rise(law, "grading_ceiling", "grading_step_yield")
@@ -115,6 +120,21 @@ def _ceiling_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
         return np.asarray(step) ** (1.0 - exponent)
 
     return worth * (tail(before) - tail(now)) / (tail(low) - tail(high))
+
+
+def _hold_least_ratio(policy: Policy, ceiling: Array, years: Array) -> None:
+    """Refuse a highest step that is less than so many times the lowest one (Art. 19), where both are known."""
+    if not (policy.has("grading_least_ratio") and policy.has("grading_floor")):
+        return
+    known = years >= policy.dated("grading_floor")[0][0].year
+    ratio, floor = (policy.path(name, years[known]) for name in ("grading_least_ratio", "grading_floor"))
+    short = ceiling[known] < ratio * floor - 1e-6
+    if short.any():
+        year, least = years[known][short][0], (ratio * floor)[short][0]
+        raise ForecasterError(
+            f"grading_ceiling: {ceiling[known][short][0]:,.0f} in {year}; allowed is {least:,.0f} or more, "
+            f"{ratio[short][0]:g} times the lowest step (Art. 19); to mend: raise it, or set grading_least_ratio too"
+        )
 
 
 def _floor_gain(basis: Basis, policy: Policy, law: Policy) -> Array:
@@ -149,6 +169,22 @@ def estimated_factor(basis: Basis, policy: Policy) -> Array:
         return np.ones((1, 1))
     rate = policy.reform(Reform()).path("supplementary_premium_rate", basis.years)[0]
     return (1.0 + gain / (rate * basis.supplementary_sum(items)[0].mean()))[:, None]
+
+
+def late_fee_share(policy: Policy, years: Array) -> Array:
+    r"""Late fees as a share of the general premium, ``(year,)``.
+
+    .. math::
+        \lambda \min(f D, c)
+
+    with the share :math:`\lambda` of premiums that is late, the fee *f* a day (Art. 35), *D* days and the limit *c*;
+    nothing under a law that does not say.
+    """
+    if not policy.has("late_payment_share"):
+        return np.zeros(len(years))
+    names = ("late_payment_share", "late_fee_daily", "late_payment_days", "late_fee_cap")
+    share, daily, days, cap = (policy.path(name, years) for name in names)
+    return share * np.minimum(daily * days, cap)
 
 
 @dataclass(frozen=True)
@@ -205,18 +241,91 @@ def category_flags(policy: Policy, categories: tuple[str, ...], name: str) -> Ar
 def payer_weights(
     policy: Policy, categories: tuple[str, ...], years: Array, reference_dependants: float, payer: str
 ) -> Array:
-    """Share of each category's premium that the payer bears, dependants in; ``(year or 1, category)``.
+    r"""Share of each category's premium that the payer bears, dependants in; ``(year or 1, category)``.
 
     The announced average of dependants scales the employer and government shares of the categories it applies to (Art.
-    29).
+    29), another cap on own dependants the insured's (Art. 18, 23; :func:`own_dependants_factor`), another amount that
+    is set for a whole category all of its shares (:func:`set_amount_factor`).
     """
     weights = np.stack([policy.path(f"premium_share.{c}.{payer}", years) for c in categories], axis=1)
     announced = category_flags(policy, categories, "announced_dependants")
     if payer != "insured" and announced.any():
         dependants = (1.0 + policy.path("average_dependants", years)) / (1.0 + reference_dependants)
         weights = weights * (1.0 + announced * (dependants[:, None] - 1.0))
+    if payer == "insured":
+        weights = weights * own_dependants_factor(policy, categories, years)
+    weights = weights * set_amount_factor(policy, categories, years)
     # One row serves all years when the law does not change, which spares most of the work below.
     return weights[:1] if (weights == weights[0]).all() else weights
+
+
+def charged_dependants(mean: Array, shape: Array, cap: Array) -> Array:
+    r"""Mean number of dependants that an insured person pays for, of those that he has up to a cap.
+
+    .. math::
+        E[\min(K, m)] = \sum_{j=0}^{\lfloor m \rfloor - 1} P(K > j) + (m - \lfloor m \rfloor) P(K > \lfloor m \rfloor)
+
+    with *K* negative binomial of mean :math:`\bar k` and shape *s* (1: geometric; large: Poisson), variance
+    :math:`\bar k + \bar k^2 / s`, so that :math:`P(K > j) = I_{\bar k / (\bar k + s)}(j + 1, s)` by the regularised
+    incomplete beta function.
+
+    Parameters
+    ----------
+    mean, shape, cap
+        Persons, a number, persons; each ``(year,)``.
+    """
+    counted = np.arange(int(np.ceil(cap.max())))[:, None]
+    more = betainc(counted + 1.0, shape, mean / (mean + shape))
+    return np.asarray((np.clip(cap - counted, 0.0, 1.0) * more).sum(axis=0))
+
+
+def own_dependants_factor(policy: Policy, categories: tuple[str, ...], years: Array) -> Array:
+    """What another cap on the dependants charged makes of the insured's own shares, ``(year or 1, category)``.
+
+    The law's own announced average is taken as the mean of the dependants that people have in every category whose
+    dependants are charged; employers and government pay for that average or for actual heads and feel no cap.
+    """
+    # A law kept by an earlier run may know the cap and not the spread.
+    if not policy.has("own_dependants_shape"):
+        return np.ones((1, 1))
+    law = policy.reform(Reform())
+    names = ("charged_dependants_cap", "own_dependants_shape")
+    if all(policy.dated(name) == law.dated(name) for name in names):
+        return np.ones((1, 1))
+    mean, shape = law.path("average_dependants", years), policy.path("own_dependants_shape", years)
+    now, before = (charged_dependants(mean, shape, p.path("charged_dependants_cap", years)) for p in (policy, law))
+    kinds = [policy.scheme.categories[c].own_dependants for c in categories]
+    of_kind = {"none": np.ones(len(years)), "beside": (1.0 + now) / (1.0 + before), "alone": now / before}
+    return np.stack([of_kind[kind] for kind in kinds], axis=1)
+
+
+def set_amount_factor(policy: Policy, categories: tuple[str, ...], years: Array) -> Array:
+    """What another insured amount or average premium that is set for a whole category makes of its premium.
+
+    In proportion to the law's own amount; ``(year or 1, category)``.
+    """
+    law, names = policy.reform(Reform()), [policy.scheme.categories[c].amount for c in categories]
+    moved = [n for n in dict.fromkeys(names) if n and policy.has(n) and policy.dated(n) != law.dated(n)]
+    if not moved:
+        return np.ones((1, 1))
+    factor = np.ones((len(years), len(categories)))
+    for i, name in enumerate(names):
+        if name in moved:
+            factor[:, i] = policy.path(name, years) / law.path(name, years)
+    return factor
+
+
+def bonus_factor(basis: Basis, policy: Policy) -> Array:
+    r"""What another multiple of the insured amount makes of the bonuses charged, ``(year or 1, 1)``.
+
+    The value of bonuses above a multiple *m* of the month's insured amount goes with :math:`m^{-a}`: bonuses
+    themselves have a Pareto tail with exponent :math:`a + 1`.
+    """
+    if not policy.has("supplementary_bonus_tail"):
+        return np.ones((1, 1))
+    now, law = (p.path("supplementary_bonus_multiple", basis.years) for p in (policy, policy.reform(Reform())))
+    tail = policy.path("supplementary_bonus_tail", basis.years)
+    return ((now / law) ** -tail)[:, None]
 
 
 def _charged_base(basis: Basis, policy: Policy, payer: str) -> Array:

@@ -30,6 +30,8 @@ class Category(BaseModel):
 
     ``employer_is_government`` marks the one whose employer is the state; ``announced_dependants`` the ones whose
     employer and government shares are charged on the announced average number of dependants (Article 29).
+    ``own_dependants`` says whether the insured pay for their own dependants up to a cap, ``beside`` themselves or
+    ``alone`` (Article 18, 23). ``amount`` names the parameter that sets the category's insured amount or premium.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -38,6 +40,8 @@ class Category(BaseModel):
     article: str
     employer_is_government: bool = False
     announced_dependants: bool = False
+    own_dependants: Literal["none", "beside", "alone"] = "none"
+    amount: str = ""
 
 
 class Item(BaseModel):
@@ -169,7 +173,7 @@ def load_scheme(
         scheme = Scheme.model_validate({**raw, **own}, strict=False)
     except ValidationError as error:
         raise FaultyInput(subject, [pydantic_fault(item) for item in error.errors()]) from None
-    faults = [*value_faults(scheme.parameters), *_share_faults(scheme), *_tie_faults(scheme)]
+    faults = [*value_faults(scheme.parameters), *_share_faults(scheme), *_tie_faults(scheme), *_name_faults(scheme)]
     if faults:
         raise FaultyInput(subject, faults)
     return scheme
@@ -232,6 +236,19 @@ def _share_faults(scheme: Scheme) -> list[Fault]:
                 Fault(f"categories.{category}", f"shares sum to {total:g}", "1 exactly", "correct the payers' shares")
             )
     return faults
+
+
+def _name_faults(scheme: Scheme) -> list[Fault]:
+    """Parameters that the file names and does not have."""
+    named = [(f"categories.{name}.amount", category.amount) for name, category in scheme.categories.items()]
+    for name, parameter in scheme.parameters.items():
+        named += [(f"parameters.{name}.acts_with", other) for other in parameter.acts_with]
+        named += [(f"parameters.{name}.rests_on", other) for other in parameter.rests_on]
+    return [
+        Fault(where, repr(name), "a parameter of this file", "correct it")
+        for where, name in named
+        if name and name not in scheme.parameters
+    ]
 
 
 def _tie_faults(scheme: Scheme) -> list[Fault]:

@@ -34,6 +34,7 @@ STEPS = {
     "CNY": 100.0,
     "CNY per person-year": 1.0,
     "months": 0.1,
+    "days": 1.0,
     "years": 0.25,
     "times": 0.1,
 }
@@ -83,6 +84,8 @@ class Required:
         Name and unit of the parameter solved for.
     raises
         Whether a higher value raises the reserve; if not, the answer is the highest value that meets the goal.
+    always
+        Whether even the bound farthest from the limit meets the goal, so that every value does.
     """
 
     exact: float
@@ -93,6 +96,7 @@ class Required:
     lever: str = RATE
     unit: str = "share"
     raises: bool = True
+    always: bool = False
 
     @property
     def words(self) -> str:
@@ -200,9 +204,11 @@ class _Search:
         self.counted = years >= self.goal.start.year if self.goal.throughout else years == self.goal.year
         at_low, at_high = self.margin(self.low), self.margin(self.high)
         if np.array_equal(at_low, at_high):
+            why = self.policy.scheme.parameter(self.lever).why_idle
             raise ForecasterError(
                 f"{self.lever} does not move the reserve through {self.goal.year}: nothing in the basis "
-                f"{self.basis.label!r} answers to it. forecaster check lists the parameters that no projection reads"
+                f"{self.basis.label!r} answers to it{f'; {why}' if why else ''}. forecaster check lists the parameters "
+                "that no projection reads"
             )
         self.sign = 1.0 if at_high.mean() > at_low.mean() else -1.0
         self.limit, other = (self.high, at_low) if self.sign > 0 else (self.low, at_high)
@@ -274,6 +280,7 @@ class _Search:
             self.lever,
             self.parameter.unit,
             self.sign > 0,
+            enough == self.least,
         )
 
 

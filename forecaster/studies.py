@@ -12,15 +12,15 @@ Draw by draw, with *F* the reserve, *E* income and *C* outgo without the reform 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from forecaster.basis import Basis
+from forecaster.basis import Basis, read_basis
 from forecaster.engine import FundProjection, project
 from forecaster.errors import Fault, FaultyInput, ForecasterError
 from forecaster.policy import Policy, Reform
@@ -122,6 +122,76 @@ def published_studies(scheme: Scheme) -> tuple[Study, ...]:
         found.append(study)
     if faults:
         raise FaultyInput(f"studies/{path.name}", faults)
+    return tuple(found)
+
+
+class StudyProjection(BaseModel):
+    """A study's whole projection: a shipped basis and the years that the study prints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    basis: str
+    label: str
+    years: list[int]
+    source: str
+
+
+@dataclass(frozen=True)
+class BesideStudy:
+    """A line of a study's projection in a year beside ours; money of the year.
+
+    Attributes
+    ----------
+    line
+        ``income`` (contributions and subsidies), ``outgo`` or ``reserve`` (at the year's end).
+    ours
+        Middle and ends of the middle 80%; of years that are over, the refit's at the end of the year before the study's
+        first one, else today's. None where neither reaches the year.
+    came
+        What came; None where it is not known yet.
+    """
+
+    year: int
+    line: str
+    study: float
+    ours: Ours | None
+    came: float | None
+
+
+def study_projection(scheme: Scheme) -> StudyProjection | None:
+    """The projection of a study that is held whole for a scheme, if there is one."""
+    raw = tomllib.loads(_path(scheme).read_text(encoding="utf-8"))
+    return StudyProjection.model_validate(raw["projection"]) if "projection" in raw else None
+
+
+def beside_study(
+    told: StudyProjection, basis: Basis, law: Policy, past: Sequence[Mapping[str, Any]]
+) -> tuple[BesideStudy, ...]:
+    """A study's projection year by year beside ours and what came.
+
+    Parameters
+    ----------
+    past
+        Rows of the years that are over, as the record of our backtest has them: ``target``, ``line``, ``ours``,
+        ``q10``, ``q90`` and ``later``.
+    """
+    theirs, ours = project(read_basis(told.basis), law.reform(Reform())), project(basis, law)
+    over = {(int(row["target"]), str(row["line"])): row for row in past}
+    found = []
+    for year in told.years:
+        for line, of_study, of_ours in (
+            ("income", theirs.income["general_premium"], ours.total_income),
+            ("outgo", theirs.outgo, ours.outgo),
+            ("reserve", theirs.closing, ours.closing),
+        ):
+            row, mine = over.get((year, line)), None
+            if row is not None:
+                mine = Ours(float(row["ours"]), float(row["q10"]), float(row["q90"]))
+            elif year in ours.years:
+                values = np.quantile(of_ours[int(year - ours.years[0])], (0.5, 0.1, 0.9))
+                mine = Ours(*(float(value) for value in values))
+            printed = float(of_study[int(year - theirs.years[0]), 0])
+            found.append(BesideStudy(year, line, printed, mine, None if row is None else float(row["later"])))
     return tuple(found)
 
 

@@ -3,7 +3,9 @@
 ``government_floor`` and ``yearly_review`` are parameters alone: the donor's values hold in the other pool from a day
 on, before it they do nothing. ``supplementary_premium`` needs income that is no wage: it is taken to stand to the
 contribution base as it does in the donor's own basis, which is assumed. ``global_budget`` lets outlay grow with the
-contribution base at most, draw by draw. ``merge`` puts the donor's members, money and premiums into the pool.
+contribution base at most, draw by draw. ``merge`` puts the donor's members, money and premiums into the pool. Any other
+name is a parameter that both laws have, or a layer of the donor's benefit stack with one of its kind in the pool's: the
+donor's values hold from the day on. What a rule does to households: :mod:`forecaster.transplant_need`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import numpy as np
 
 from forecaster.basis import Basis
 from forecaster.errors import ForecasterError
-from forecaster.mainland import care_payers, under_policy
+from forecaster.fund_stack import LawWithStack
+from forecaster.layers import Layer
+from forecaster.mainland import under_policy
 from forecaster.parameters import Parameter
-from forecaster.policy import Policy
+from forecaster.policy import Change, Policy, Reform
 from forecaster.schemes import Scheme
 
 Array = np.ndarray
@@ -41,8 +45,8 @@ CARRIED: dict[str, dict[str, float | str | None]] = {
 SWITCHED_ON = {"yearly_review": "on"}
 RULES = tuple(CARRIED)
 SCALED = ("review_target_months", "reserve_ceiling_months")
-# What the employees' scheme pays of a bill over what the residents' pays, in effect, 2019: 75.6% and 59.7%.
-BENEFIT_STEP = 0.756 / 0.597
+# What a pool pays of its members' hospital bills in effect, 2019 (CN-PD_NHSA_2019).
+EFFECTIVE_RATE = {"cn_uebmi": 0.756, "cn_urrbmi": 0.597}
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,9 @@ def transplant(
     ForecasterError
         For an unknown rule, where the donor does not have it, where years do not meet or moneys differ.
     """
+    if rule not in RULES:
+        terms = shared_terms(target.scheme, donor.scheme, rule, start)
+        return Transplanted(basis, target, basis, target.reform(Reform((*target.change.changes, *terms))), (_TERMS,))
     law = graft(target.scheme, donor.scheme, rule, start)
     if rule == "supplementary_premium":
         policy = Policy(law, target.change)
@@ -153,26 +160,56 @@ def transplant(
     return Transplanted(basis, target, basis, Policy(law, target.change), (_NUMBERS,))
 
 
-def out_of_pocket_change(rule: str, found: Transplanted, before: Array, after: Array) -> Array | None:
-    """What patients pay more of their bills with the rule, nominal money a year, flow, ``(year, draw)``.
+def shared_terms(target: Scheme, donor: Scheme, name: str, start: dt.date) -> tuple[Change, ...]:
+    """The donor's values of a parameter, or of all terms of a layer, as changes of the target's law from a day on.
 
-    Merging leaves the bills as they were, so that what the fund pays more patients pay less. Other rules move care and
-    what patients pay of it as they move the outgo: by nothing where only the income is another.
-
-    Parameters
-    ----------
-    before, after
-        Outgo without and with the rule, ``(year, draw)``.
-
-    Returns
-    -------
-    numpy.ndarray
-        None where the pool has no benefit stack to tell what patients pay.
+    Raises
+    ------
+    ForecasterError
+        Where the two laws share nothing of that name, or not in one unit.
     """
-    if rule == "merge":
-        return before - after
-    care = care_payers(found.basis, found.policy, before)
-    return None if care is None else care.amounts[-1] * (after / before - 1.0)
+    found: list[Change] = []
+    for own, theirs in _pairs(target, donor, name).items():
+        has, wanted = donor.parameters[theirs].unit, target.parameters[own].unit
+        if has != wanted:
+            raise ForecasterError(f"{name}: {donor.id} has it in {has}, {target.id} in {wanted}; allowed is one unit")
+        values = [value for value in donor.parameters[theirs].values if value.status != "proposed"]
+        held = [value for value in values if value.start <= start]
+        if not held:
+            raise ForecasterError(f"{name}: {donor.id} has no value on {start}; its first is from {values[0].start}")
+        later = [value for value in values if value.start > start]
+        found += [Change(own, max(value.start, start), value.value) for value in (held[-1], *later)]
+    return tuple(found)
+
+
+def _pairs(target: Scheme, donor: Scheme, name: str) -> dict[str, str]:
+    """Parameters of the target, and for each the donor's, that a name stands for."""
+    if name in donor.parameters and name in target.parameters:
+        return {name: name}
+    of_target, of_donor = _layers(target), _layers(donor)
+    layer, _, term = name.partition(".")
+    if layer not in of_donor:
+        common = sorted(set(target.parameters) & set(donor.parameters))
+        both = ", ".join(key for key in common if key.partition(".")[0] not in of_donor) or "none"
+        layers = ", ".join(of_donor) or "none"
+        raise ForecasterError(
+            f"no rule {name!r} that can be transplanted; there are: {', '.join(RULES)}; parameters of both laws: "
+            f"{both}; layers of {donor.id}, with .TERM for one of their terms: {layers}"
+        )
+    like = [id_ for id_, item in of_target.items() if item.kind == of_donor[layer].kind]
+    if not like:
+        kind = of_donor[layer].kind
+        raise ForecasterError(f"{name}: {target.id} has no layer of the kind {kind}, which could take its terms over")
+    whole = [key.removeprefix(f"{layer}.") for key in donor.parameters if key.startswith(f"{layer}.")]
+    pairs = {f"{like[0]}.{key}": f"{layer}.{key}" for key in ([term] if term else whole)}
+    pairs = {own: old for own, old in pairs.items() if own in target.parameters and old in donor.parameters}
+    if not pairs:
+        raise ForecasterError(f"{name}: not a term that {like[0]} has too; forecaster stack --terms lists them")
+    return pairs
+
+
+def _layers(scheme: Scheme) -> dict[str, Layer]:
+    return {layer.id: layer for layer in scheme.stack.layers} if isinstance(scheme, LawWithStack) else {}
 
 
 _NUMBERS = (
@@ -181,15 +218,21 @@ _NUMBERS = (
 )
 _SUPPLEMENTARY = "Income that is no wage stands to the contribution base as in the donor's basis."
 _BUDGET = (
-    "From the year before the rule on outlay grows no more than the contribution base, draw by draw; what providers or "
-    "patients lose is not told, and patients' own payments are taken to shrink with the outlay."
+    "From the year before the rule on outlay grows no more than the contribution base, draw by draw. Who bears what is "
+    "not paid is not told by it: patients (bills stay as they are), care itself (cut in proportion), or providers, "
+    "who leave patients as they were."
+)
+_TERMS = (
+    "The donor's values are taken as they stand; amounts of money are those of the year of the rule and grow from then "
+    "on as the stack's do."
 )
 _MERGED = (
     "Each member goes on paying what he paid; the payers' parts are those of the first year.",
-    f"From the merger on the joining pool pays as much of a bill as the other: outlay x {BENEFIT_STEP:.3f} (75.6% and "
-    "59.7% in effect in 2019), use as before.",
+    "From the merger on both pools pay as much of a bill as the better one does in effect (75.6% and 59.7% in 2019), "
+    "use as before.",
 )
-ASSUMPTIONS = (_NUMBERS, _SUPPLEMENTARY, _BUDGET, *_MERGED)
+_MERGED_AS_IS = "What the two pools pay of a bill in effect is not held for both: each goes on paying what it did."
+ASSUMPTIONS = (_NUMBERS, _SUPPLEMENTARY, _BUDGET, _TERMS, *_MERGED, _MERGED_AS_IS)
 
 
 def _with_items(basis: Basis, donor: Basis) -> Basis:
@@ -211,7 +254,7 @@ def held_to_base(basis: Basis, first_year: int) -> Basis:
 
 
 def _merged(basis: Basis, target: Policy, other: Basis, donor: Policy, start: dt.date) -> Transplanted:
-    """Both pools in one fund from a year on, residents' benefits raised to the employees' level."""
+    """Both pools in one fund from a year on, benefits raised to the better one's level."""
     if not np.array_equal(basis.years, other.years) or basis.money != other.money:
         raise ForecasterError(f"{basis.label} and {other.label}: other years or money; merge pools of one country")
     n = min(basis.n_draws, other.n_draws)
@@ -231,11 +274,21 @@ def _merged(basis: Basis, target: Policy, other: Basis, donor: Policy, start: dt
         members=None,
         drivers={},
     )
-    raised = np.where(years >= start.year, BENEFIT_STEP, 1.0)[:, None]
-    one = replace(apart, label=f"{apart.label}, merged", outlay=basis.outlay + other.outlay * raised)
+    steps = benefit_steps(target.scheme.pool, donor.scheme.pool)
+    own, theirs = (np.where(years >= start.year, step, 1.0)[:, None] for step in steps)
+    one = replace(apart, label=f"{apart.label}, merged", outlay=basis.outlay * own + other.outlay * theirs)
     law = _both(target.scheme, donor.scheme)
     policy = Policy(law)
-    return Transplanted(apart, policy, one, policy, _MERGED)
+    told = _MERGED if max(steps) > 1.0 else (_MERGED[0], _MERGED_AS_IS)
+    return Transplanted(apart, policy, one, policy, told)
+
+
+def benefit_steps(target: str, donor: str) -> tuple[float, float]:
+    """By what factor each of two merged pools pays more of a bill, the better one's effective rate over its own."""
+    if not {target, donor} <= EFFECTIVE_RATE.keys():
+        return 1.0, 1.0
+    best = max(EFFECTIVE_RATE[target], EFFECTIVE_RATE[donor])
+    return best / EFFECTIVE_RATE[target], best / EFFECTIVE_RATE[donor]
 
 
 def _both(target: Scheme, donor: Scheme) -> Scheme:

@@ -1,9 +1,15 @@
 r"""Who pays: by payer and category, and by income group; how progressive the premiums are; who bears what by age.
 
-**Income groups.** Insured amounts *y* per charged head are lognormal before the grading table's floor *f* and ceiling
-*c*; their spread is such that the published number of people lies above a published step, their level such that the
-charged amounts :math:`a(y) = \min(\max(y, f), c)` have the mean of the projection. Other income on which the
-supplementary premium is charged is :math:`s(y) \propto y^{\beta}`, scaled to the projection's charged base. What
+**Income groups.** Of the charged heads the share *p*, published people over those insured, has the grading table's
+lowest step *f* as insured amount *y*. Those of the others are lognormal above it; level and spread are such that the
+published number of people lies above a published step, and that the amounts charged up to the table's highest step *c*
+have the mean of the projection,
+
+.. math::
+    p f + (1 - p)\, E[\min(y, c) \mid y > f] = \bar a
+
+in the first projected year; later all amounts and the table grow alike, as they do in the ledger. Other income on which
+the supplementary premium is charged is :math:`s(y) \propto y^{\beta}`, scaled to the projection's charged base. What
 other ends of the table bring in (:func:`forecaster.revenue.grading_factor`) falls on those whom it reaches.
 
 **Progressivity.** With ranks *R* of income *x = y + s(y)*, the concentration index of payments *p* and Kakwani's index
@@ -59,9 +65,10 @@ class Incidence:
         Payer (``insured``, ``employers``, ``public``) to relative payment by single age, shape ``(101,)``.
     benefits
         Relative cost by single age, shape ``(101,)``.
-    lowest_step_people, ninth_decile
-        Published figures that incomes are held against: people concerned by the last rise of the lowest step, and the
-        ninth decile of employees' wages over their median.
+    lowest_step_people
+        People at the lowest step: those whom its last rise concerned.
+    ninth_decile
+        Published figure that incomes are held against: ninth decile of employees' wages, TWD a month.
     past
         Payer to the dated shares of all income that it bore, each from a year on, oldest first.
     notes
@@ -99,8 +106,8 @@ def incidence_of(pool: str) -> Incidence:
         exponent=raw["supplementary"]["exponent"],
         payments={payer: by_age(bands) for payer, bands in raw["payments"].items()},
         benefits=by_age(raw["benefits"]),
-        lowest_step_people=raw["checks"]["lowest_step_people"],
-        ninth_decile=raw["checks"]["ninth_decile_over_median"],
+        lowest_step_people=raw["insured_amounts"]["lowest_step_people"],
+        ninth_decile=raw["checks"]["ninth_decile"],
         past={payer: tuple((row["from"], row[payer]) for row in raw["past"]) for payer in raw["payments"]},
         notes=tuple(raw[table]["note"] for table in tables),
     )
@@ -141,46 +148,76 @@ def by_category(projection: FundProjection, policy: Policy) -> dict[tuple[str, s
 # --- by income group --------------------------------------------------------------------------------------------------
 
 
-def spread_of(mean: float, floor: float, ceiling: float, step: float, share: float) -> float:
-    """Standard deviation of log amounts whose charged mean is ``mean`` and of which ``share`` lie above ``step``.
+@dataclass(frozen=True)
+class InsuredAmounts:
+    """Insured amounts a month per charged head: some at the lowest step, the others lognormal above it.
+
+    Attributes
+    ----------
+    floor
+        Lowest step of the grading table.
+    at_floor
+        Share of the heads that stand there.
+    log_median, spread
+        Of the lognormal distribution whose part above the floor the others have.
+    """
+
+    floor: float
+    at_floor: float
+    log_median: float
+    spread: float
+
+    def above(self, step: float) -> float:
+        """Share of all heads above a step that is not below the floor."""
+        beyond, whole = (norm.sf((np.log(x) - self.log_median) / self.spread) for x in (step, self.floor))
+        return float((1.0 - self.at_floor) * beyond / whole)
+
+    def mean(self, ceiling: float) -> float:
+        r"""Mean of the amounts, each counted up to a ceiling.
+
+        Above the floor, with :math:`z_x = (\ln x - \mu) / s` and :math:`\bar\Phi = 1 - \Phi`,
+        :math:`\left(e^{\mu + s^2/2} (\bar\Phi(z_f - s) - \bar\Phi(z_c - s)) + c\,\bar\Phi(z_c)\right) / \bar\Phi(z_f)`.
+        """
+        low, high = ((np.log(x) - self.log_median) / self.spread for x in (self.floor, ceiling))
+        between = norm.sf(low - self.spread) - norm.sf(high - self.spread)
+        whole = np.exp(self.log_median + 0.5 * self.spread**2) * between + ceiling * norm.sf(high)
+        return float(self.at_floor * self.floor + (1.0 - self.at_floor) * whole / norm.sf(low))
+
+    def at(self, ranks: Array) -> Array:
+        """Amounts at ranks between 0 and 1, the floor up to the share that stands there."""
+        among = np.clip((ranks - self.at_floor) / (1.0 - self.at_floor), 0.0, 1.0)
+        whole = norm.sf((np.log(self.floor) - self.log_median) / self.spread)
+        return np.asarray(np.exp(self.log_median + self.spread * norm.isf(whole * (1.0 - among))))
+
+
+def amounts_of(mean: float, floor: float, ceiling: float, at_floor: float, step: float, share: float) -> InsuredAmounts:
+    """Insured amounts whose charged mean is ``mean`` and of which ``share`` lie above ``step``.
 
     Raises
     ------
     ForecasterError
-        When no lognormal has both.
+        When no lognormal distribution above the floor has both.
     """
-    z = float(norm.ppf(1.0 - share))
 
-    def gap(spread: float) -> float:
-        return charged_mean(np.log(step) - z * spread, spread, floor, ceiling) - mean
+    def with_tail(spread: float) -> InsuredAmounts:
+        def gap(log_median: float) -> float:
+            return InsuredAmounts(floor, at_floor, log_median, spread).above(step) - share
 
-    low, high = 0.05, z - 1e-6
-    if gap(low) * gap(high) > 0.0:
+        # Far below the floor the part above it nears a Pareto distribution; its logs hold to thirty spreads.
+        low, high = np.log(floor) - 30.0 * spread, np.log(step) + 8.0 * spread
+        return InsuredAmounts(floor, at_floor, float(brentq(gap, low, high, xtol=1e-13)), spread)
+
+    def beyond(spread: float) -> float:
+        return with_tail(spread).mean(ceiling) - mean
+
+    narrow, wide = 0.05, 4.0
+    if share >= 1.0 - at_floor or beyond(narrow) < 0.0 or beyond(wide) > 0.0:
         raise ForecasterError(
-            f"no lognormal distribution has a charged mean of {mean:,.0f} and {share:.2%} above {step:,.0f}: look at "
-            "the figures of data/incidence"
+            f"no lognormal distribution above the lowest step of {floor:,.0f} gives a charged mean of {mean:,.0f} with "
+            f"{at_floor:.1%} of the heads at that step and {share:.2%} above {step:,.0f}: look at the figures of "
+            "data/incidence"
         )
-    return float(brentq(gap, low, high, xtol=1e-10))
-
-
-def charged_mean(log_median: float, spread: float, floor: float, ceiling: float) -> float:
-    r"""Mean of lognormal amounts counted from a floor up to a ceiling.
-
-    :math:`f\,\Phi(z_f) + e^{\mu + s^2/2} (\Phi(z_c - s) - \Phi(z_f - s)) + c\,(1 - \Phi(z_c))` with
-    :math:`z_x = (\ln x - \mu) / s`.
-    """
-    low, high = ((np.log(max(x, 1e-9)) - log_median) / spread for x in (floor, ceiling))
-    middle = np.exp(log_median + 0.5 * spread**2) * (norm.cdf(high - spread) - norm.cdf(low - spread))
-    return float(floor * norm.cdf(low) + middle + ceiling * (1.0 - norm.cdf(high)))
-
-
-def level_of(mean: float, spread: float, floor: float, ceiling: float) -> float:
-    """Log median at which the charged mean is that of the projection; the mean must lie between floor and ceiling."""
-
-    def gap(log_median: float) -> float:
-        return charged_mean(log_median, spread, floor, ceiling) - mean
-
-    return float(brentq(gap, np.log(mean) - 20.0, np.log(mean) + 20.0, xtol=1e-12))
+    return with_tail(float(brentq(beyond, narrow, wide, xtol=1e-10)))
 
 
 def concentration(payments: Array, income: Array) -> float:
@@ -241,17 +278,18 @@ def income_groups(
     t = int(year - basis.years[0])
     grown = np.broadcast_to(grading_factor(basis, policy)[:, 0], len(basis.years))
     law = policy.reform(Reform())
-    floor, ceiling = (law.path(name, basis.years) for name in ("grading_floor", "grading_ceiling"))
     people = basis.drivers["population"].mean(axis=1)
-    spread, monthly = _spread(basis, law, given)
-    log_median = level_of(monthly[t], spread, floor[t], ceiling[t])
-    points = norm.ppf((np.arange(N_POINTS) + 0.5) / N_POINTS)
-    amount = np.exp(log_median + spread * points)
-    ends = (policy.path(name, basis.years)[t] for name in ("grading_floor", "grading_ceiling"))
-    charged = _charged_amounts(amount, (floor[t], ceiling[t]), tuple(ends), grown[t])
+    amounts = insured_amounts(basis, law, given)
+    ranks = (np.arange(N_POINTS) + 0.5) / N_POINTS
+    amount, at_floor = amounts.at(ranks), ranks <= amounts.at_floor
+    by_law, ends = (
+        tuple(p.path(name, basis.years)[t] for name in ("grading_floor", "grading_ceiling")) for p in (law, policy)
+    )
+    charged = _charged_amounts(amount, at_floor, by_law, ends, grown[t])
     premiums = projection.premiums
     per_head = 1e9 / 12.0 / people[t]
-    other = np.exp(given.exponent * spread * points)
+    monthly = basis.general_base.mean(axis=1) / people
+    other = amount**given.exponent
     # What people earn besides is the law's charged base; a reform's thresholds move what is charged of it, not it.
     earned = sum(basis.supplementary_base[i].mean(axis=1)[t] for i in _insured_items(basis, policy))
     paid = {
@@ -260,15 +298,15 @@ def income_groups(
         "employers": (premiums.general["employer"] + premiums.supplementary["employer"], charged),
     }
     payments = {name: total.mean(axis=1)[t] * per_head * key / key.mean() for name, (total, key) in paid.items()}
-    return IncomeGroups(amount + earned * per_head * other / other.mean(), payments)
+    return IncomeGroups(amount * monthly[t] / monthly[0] + earned * per_head * other / other.mean(), payments)
 
 
-def _spread(basis: Basis, law: Policy, given: Incidence) -> tuple[float, Array]:
-    """Spread of the logs of insured amounts, and their mean per charged head a month, TWD nominal, ``(year,)``."""
-    people = basis.drivers["population"].mean(axis=1)
-    monthly = basis.general_base.mean(axis=1) * 1e9 / 12.0 / people
+def insured_amounts(basis: Basis, law: Policy, given: Incidence) -> InsuredAmounts:
+    """Insured amounts per charged head a month in the first projected year, TWD nominal, from means over draws."""
+    monthly = float(basis.general_base[0].mean() * 1e9 / 12.0 / basis.drivers["population"][0].mean())
     floor, ceiling = (float(law.path(name, basis.years[:1])[0]) for name in ("grading_floor", "grading_ceiling"))
-    return spread_of(monthly[0], floor, ceiling, given.step, given.people / insured_heads(basis, law)), monthly
+    heads = insured_heads(basis, law)
+    return amounts_of(monthly, floor, ceiling, given.lowest_step_people / heads, given.step, given.people / heads)
 
 
 def insured_heads(basis: Basis, law: Policy) -> float:
@@ -277,27 +315,23 @@ def insured_heads(basis: Basis, law: Policy) -> float:
     return people / (1.0 + float(law.path("average_dependants", basis.years[:1])[0]))
 
 
-def income_checks(basis: Basis, law: Policy, given: Incidence) -> dict[str, tuple[float, float]]:
-    """What the assumed incomes say of figures that they were not fitted to, and what is published, first year.
+def income_check(basis: Basis, law: Policy, given: Incidence) -> tuple[float, float]:
+    """Ninth decile of insured amounts, first year, and of employees' wages as published; TWD a month, nominal.
 
-    Returns
-    -------
-    dict
-        ``lowest_step``: share of the insured at or below the lowest step; published are those whom its last rise
-        concerned. ``ninth_decile``: of insured amounts over their median; published is that of employees' wages.
+    The one was not fitted to the other; wages are of employees alone, of their year, with bonuses.
     """
-    spread, monthly = _spread(basis, law, given)
-    floor, ceiling = (float(law.path(name, basis.years[:1])[0]) for name in ("grading_floor", "grading_ceiling"))
-    below = norm.cdf((np.log(floor) - level_of(monthly[0], spread, floor, ceiling)) / spread)
-    tenth = np.exp(spread * norm.ppf(0.9))
-    published = given.lowest_step_people / insured_heads(basis, law)
-    return {"lowest_step": (float(below), published), "ninth_decile": (float(tenth), given.ninth_decile)}
+    return float(insured_amounts(basis, law, given).at(np.array([0.9]))[0]), given.ninth_decile
 
 
-def _charged_amounts(amount: Array, law: tuple[float, ...], ends: tuple[float, ...], grown: float) -> Array:
-    """Amounts charged under other ends of the table: those they reach bear what the ledger has of it, ``grown``."""
-    by_law = np.clip(amount, law[0], law[1])
-    reached = np.clip(amount, ends[0], ends[1]) - by_law
+def _charged_amounts(
+    amount: Array, at_floor: Array, law: tuple[float, ...], ends: tuple[float, ...], grown: float
+) -> Array:
+    """Amounts charged under other ends of the table: those they reach bear what the ledger has of it, ``grown``.
+
+    Whoever stands at the lowest step goes with it.
+    """
+    by_law, moved = (np.where(at_floor, low, np.clip(amount, low, high)) for low, high in (law, ends))
+    reached = moved - by_law
     if grown == 1.0 or not reached.any():
         return by_law
     return by_law + reached * (grown - 1.0) * by_law.mean() / reached.mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from typer.testing import CliRunner
 
 from forecaster.cli import app
 from forecaster.cli.runs import differing
+from forecaster.cli.shared import read_law
+from forecaster.errors import ForecasterError
+from forecaster.replay import Request, record_projection, stack_files, unpacked
+from forecaster.resources import data_dir
 from forecaster.store import open_store
 
 COMMITTEE = ("--basis", "tw_nhi_committee_2020")
@@ -111,6 +116,37 @@ def test_what_was_kept_is_computed_again_to_the_same_bytes(words):
     assert found["recomputed"]["inputs"] == {}
     assert found["recomputed"]["files"] == []
     assert found["recomputed"]["largest"] == 0.0
+
+
+def test_a_stack_of_ones_own_is_kept_and_unpacked_as_it_was(tmp_path):
+    """The stack and its layers, changed ones and shipped ones, without the files that they came from."""
+    (tmp_path / "mine").mkdir()
+    stack = tmp_path / "mine" / "own_stack.toml"
+    shutil.copy(data_dir() / "stacks" / "cn_residents.toml", stack)
+    changed = (data_dir() / "layers" / "charity.toml").read_text("utf-8").replace('label = "', 'label = "My own: ', 1)
+    (tmp_path / "mine" / "charity.toml").write_text(changed, "utf-8")
+    law = read_law("cn_urrbmi", str(stack))
+    manifest = {"run_hash": "a", "scheme": {"pool": "cn_urrbmi"}, "reform": None, "backtest": None}
+    kept = record_projection(open_store(), law, Request(2030), manifest, {}, why="a test")
+    shutil.rmtree(tmp_path / "mine")
+    with unpacked(open_store(), kept) as found:
+        again = read_law(found.law, found.stack)
+    assert again.content_hash == law.content_hash
+    assert again.content_hash != read_law("cn_urrbmi").content_hash
+    own = replace(law.stack, file=law.stack.file.model_copy(update={"severity": "mine.toml"}))
+    with pytest.raises(ForecasterError, match=r"its spending is the file mine\.toml, which a kept run does not hold"):
+        stack_files(own)
+
+
+def test_a_run_without_dictionaries_is_verified_by_its_tables(law):
+    """As the dashboard keeps them."""
+    store = open_store()
+    kept = store.find(law)
+    files = {name: store.read(kept, name) for name in kept.files if name not in {"columns.csv", "lines.csv"}}
+    bare = store.publish("projection", kept.pool, kept.result, kept.manifest, files, why="of a page")
+    found = answer("runs", "verify", bare.short)
+    assert (found["faults"], found["recomputed"]["files"]) == ([], [])
+    assert "5 of 5 tables equal" in found["recomputed"]["words"]
 
 
 def test_figures_that_no_longer_come_out_are_a_fault(law):

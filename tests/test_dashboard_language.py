@@ -110,6 +110,16 @@ def test_articles_are_put_together_as_the_authorities_write_them():
     assert language.said("Art. 18, 24") == "Art. 18, 24"
 
 
+def test_a_sentence_put_together_is_translated_piece_by_piece_with_the_brackets_of_a_note():
+    note = "no figure was found"
+    with language.speaking("zh_TW"):
+        whole = language.said(f"a_lever rests on a_term = 0.1: {note} (TW-S88).")
+        assert whole == f"a_lever 取決於 a_term = 0.1：{language.said(note)}（TW-S88）。"
+        assert language.said(note) != note
+        told = language.said("a_lever rests on a_term = 0.1: of 988.3 (less 23.6) bn (TW-S88).")
+        assert told == "a_lever 取決於 a_term = 0.1：of 988.3 (less 23.6) bn（TW-S88）。"
+
+
 def test_a_later_call_from_another_thread_keeps_the_language():
     with language.speaking("zh_CN"):
         later = language.bound(lambda: words.payers()["employers"])

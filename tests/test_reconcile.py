@@ -14,6 +14,7 @@ from forecaster.cli.fit import against_previous, learnt_before, print_moved
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.fitted import Fit, load_fit
+from forecaster.pictures import waterfall_chart
 from forecaster.policy import Policy
 from forecaster.pools import find_pool
 from forecaster.reconcile import (
@@ -109,6 +110,12 @@ def test_bars_hang_together():
     ]
 
 
+def test_figures_of_bars_have_no_exponent():
+    leg = Leg((world(-30749.0), world(-20055.3), world(1419.4)), ("data", "law"))
+    chart = waterfall_chart(waterfall(reconcile([leg]), "reserve", 2026), "a title")
+    assert [row["shown"] for row in chart["data"]["values"]] == ["-30,749", "+10,694", "+21,475", "1,419"]
+
+
 def test_what_came_is_held_against_the_first_runs_band():
     forecast = pd.DataFrame(
         {
@@ -147,6 +154,7 @@ def test_the_fit_before_is_the_check_of_a_refit(tmp_path, capsys):
     print_moved(found)
     told = capsys.readouterr().out
     assert "Against the fit before (old): 2 of 3 parameters lie outside its 90% interval." in told
+    assert "That is more: the two fits disagree. Look at the figures that came since" in told
     assert "- fund b: 5 -> 3 (-3.3 of its standard deviations)" in told
     assert against_previous(learnt_before(after), after) is None, "the same fit"
     (after / "priors.csv").write_text("block,name\nfund,a\n")

@@ -16,11 +16,15 @@ from typer.testing import CliRunner
 
 from forecaster import pictures
 from forecaster.cli import app
+from forecaster.cli.reconcile import reconciliation
 from forecaster.cli.report import material_of
+from forecaster.cli.shared import read_law
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
+from forecaster.language import speaking
 from forecaster.policy import Policy
 from forecaster.pools import Adjustment, find_pool
+from forecaster.replay import Request
 from forecaster.report import (
     LANGUAGES,
     Blank,
@@ -33,6 +37,7 @@ from forecaster.report import (
     render,
     report_blocks,
 )
+from forecaster.report.care import who_pays
 from forecaster.report.content import balances, title_of
 from forecaster.report.rendering import _installed
 from forecaster.report.stress import TESTS, Sensitivity, changed, groups, sensitivities
@@ -83,9 +88,30 @@ def _charts_once():
             drawn[key] = pictures.png(spec, scale=1.0)
         return drawn[key]
 
+    def svg(spec: dict) -> bytes:
+        if "svg" not in drawn:
+            drawn["svg"] = pictures.svg(spec)
+        return drawn["svg"]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("forecaster.report.rendering.png", png)
+        patch.setattr("forecaster.report.rendering.svg", svg)
         yield
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A store with a reform kept on Taiwan's fit under one theory of cost growth, the run, its report's material."""
+    address = str(tmp_path_factory.mktemp("fitted") / "runs")
+    words = ("project", "tw_nhi_2g", "--draws", 40, "--horizon", 2030, "--theory", "trend")
+    more = ("--option", "healthy_ageing=0.5", "--set", "general_premium_rate=0.0557@2027-01-01")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORECASTER_STORE", address)
+        result = run(*words, *more, "--save", "預算會議", "--json")
+    assert result.exit_code == 0, result.output
+    store = open_store(address)
+    found = store.find(json.loads(result.stdout)["saved"])
+    return store, found, material_of(store, found)
 
 
 def headings(blocks) -> list[str]:
@@ -111,6 +137,100 @@ def test_all_languages_say_the_same_things():
     assert words["zh-Hant"]["reserve"] != words["zh-Hans"]["reserve"]
     with pytest.raises(ForecasterError, match="there are en, zh-Hant, zh-Hans"):
         Texts("fr")
+
+
+def shown(blocks) -> list[str]:
+    """Every text of a report that a reader meets, each cell and label by itself."""
+    found: list[str] = []
+    for block in blocks:
+        if isinstance(block, Heading | Paragraph):
+            found.append(block.text)
+        elif isinstance(block, Bullets | Blank):
+            found += block.items
+        elif isinstance(block, Table):
+            found += [block.caption, *block.header, *(cell for row in block.rows for cell in row)]
+        elif isinstance(block, Picture):
+            found += [block.caption, block.alternative, *re.findall(r"[^\"]+", json.dumps(block.spec["title"]))]
+    return found
+
+
+# Two words of four letters or more that stand side by side and are no names, hashes or versions.
+PROSE = re.compile(r"\b[A-Za-z]{4,} (?:[a-z]{1,3} )*[a-z]{4,}\b")
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_chinese_report_holds_no_english_prose(fitted, language):
+    material = fitted[2]
+    quoted = {row[key] for row in material.sources for key in ("title", "publisher", "date")}
+    blocks = report_blocks(material, Texts(language))
+    assert title_of(material, Texts(language)) == {"zh-Hant": "全民健康保險（第二代）精算報告"}.get(
+        language, "全民健康保险（第二代）精算报告"
+    )
+    tables = {block.header: block for block in blocks if isinstance(block, Table)}
+    made_from = next(
+        table for header, table in tables.items() if header == (Texts(language)("key"), Texts(language)("value"))
+    )
+    texts = [text for text in shown(blocks) if text not in quoted and text not in {row[1] for row in made_from.rows}]
+    assert len(texts) > 500
+    assert [text for text in texts if PROSE.search(re.sub(r"`.*`", "", text))] == []
+    assert PROSE.search("of Art. 18, the reserve falls"), "the test can fail"
+    # The certificate, the theory, the option and the reform are there, and money is counted as Chinese counts it.
+    whole = "\n".join(texts)
+    for words in {
+        "zh-Hant": ("健康老化", "其他理論不採用", "一般保險費率：自2027年1月1日起 5.57%", "億元"),
+        "zh-Hans": ("健康老龄化", "其他理论不采用", "自2027年1月1日起 5.57%", "亿元新台币"),
+    }[language]:
+        assert words in whole
+    flows = next(
+        b
+        for b in blocks
+        if isinstance(b, Table)
+        and b.caption == Texts(language)("results_flows", money="億元" if language == "zh-Hant" else "亿元新台币")
+    )
+    assert flows.rows[0][2] == f"{10 * material.line('outgo')['mean'][2026]:,.1f}"
+
+
+def test_a_run_under_one_theory_and_an_option_is_computed_again(fitted, monkeypatch):
+    store, kept, _ = fitted
+    monkeypatch.setenv("FORECASTER_STORE", store.address)
+    found = json.loads(run("runs", "verify", kept.short, "--json").stdout)
+    assert (found["faults"], found["recomputed"]["inputs"], found["recomputed"]["files"]) == ([], {}, [])
+
+
+def test_an_option_of_spending_is_told_as_an_assumption(fitted):
+    """The same run as if it had been kept without the option: what lies between is the option's part alone."""
+    store, kept, _ = fitted
+    files = {name: store.read(kept, name) for name in kept.files}
+    files["request.json"] = replace(Request.read(files["request.json"]), options=()).as_file()
+    plain = store.publish("scenario", kept.pool, "0" * 64, kept.manifest, files, why="without", parent=kept.parent)
+    steps = reconciliation(store, [plain, kept])["steps"]
+    found = steps[(steps["measure"] == "reserve") & (steps["year"] == 2030)].set_index("step")["value"]
+    assert list(found.index) == ["first run", "assumptions", "model", "second run"]
+    # The option makes ageing cheaper; both runs recorded the same, so what is not the option's is taken back by it.
+    assert found["assumptions"] > 1.0
+    assert found["model"] == pytest.approx(-found["assumptions"])
+
+
+def test_who_pays_for_care_is_told_where_layers_stand_behind_the_fund(material):
+    law = read_law("cn_urrbmi")
+    payers = (*(layer.id for layer in law.stack.layers), "out_of_pocket", "all")
+    years = material.key_years
+    care = pd.DataFrame([(payer, year, 10.0 * i) for i, payer in enumerate(payers) for year in years])
+    care.columns = pd.Index(["payer", "year", "mean"])
+    need = pd.DataFrame({"place": ["all", "rural"], "measure": "forgone", "year": 2030, "q0.1": 0.01, "q0.5": 0.02})
+    both = {"care": care, "need": need}
+    tables = {name: t.assign(**{"scenario": material.scenario, "q0.9": 0.03}) for name, t in both.items()}
+    asked = replace(material, scheme=law, tables={**material.tables, **tables})
+    with speaking("zh_CN"):
+        paid, needy, note = who_pays(asked, Texts("zh-Hans"))
+    # The first payer pays nothing and is left out; bn count tenfold as 亿; * marks what the fund pays.
+    named = [row[0] for row in paid.rows]
+    assert named[:3] == ["大病保险 *", "城市定制型商业医疗保险（惠民保）", "医疗救助"]
+    assert named[-2:] == ["家庭自付", "合计"]
+    assert paid.rows[0][1] == "100.0"
+    assert needy.rows == (("放弃就医", "2.00% (1.00% ... 3.00%)"),)
+    assert note.style == "note"
+    assert list(who_pays(material, Texts("en"))) == []
 
 
 def test_the_opinion_is_blank_and_nothing_claims_compliance(material):
@@ -159,9 +279,13 @@ def test_warnings_and_other_inputs_stand_on_the_face(kept, monkeypatch):
     material.run.manifest["backtest"] = record
     try:
         face = [block.text for block in report_blocks(material, Texts("en"))[:3] if isinstance(block, Paragraph)]
+        # A run from before certificates were kept: better its own words than none.
+        chinese = [
+            block.text for block in report_blocks(material, Texts("zh-Hant"))[:3] if isinstance(block, Paragraph)
+        ]
     finally:
         material.run.manifest["backtest"] = None
-    assert face[1] == "WARNING: bands far too narrow"
+    assert face[1] == chinese[1] == "WARNING: bands far too narrow"
     assert "code.sha256" in face[2]
 
 

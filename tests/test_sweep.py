@@ -135,41 +135,43 @@ def test_the_summary_keeps_pools_apart_whose_years_follow_each_other():
 
 # --- stopping and going on --------------------------------------------------------------------------------------------
 def test_a_stopped_sweep_goes_on_and_gives_the_same_bytes_and_a_grown_plan_computes_only_what_is_new(tmp_path):
-    plan = outlooks(6)
-    sweep(pieces(plan), tmp_path / "whole", plan, threads=2)
+    plan = outlooks(4)
+    made = pieces(plan)
+    sweep(made, tmp_path / "whole", plan, threads=2)
 
     def stop(done: int, of: int) -> None:
-        if done == 3:
+        if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(pieces(plan), tmp_path / "stopped", plan, threads=2, told=stop)
+        sweep(made, tmp_path / "stopped", plan, threads=2, told=stop)
     assert contents(tmp_path / "stopped") == {}, "no half table"
     computed = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "stopped/parts").glob("*.parquet")}
-    assert len(computed) == 3
-    swept = sweep(pieces(plan), tmp_path / "stopped", plan, threads=1)
-    assert (swept.computed, swept.found) == (3, 3)
+    assert len(computed) == 2
+    swept = sweep(made, tmp_path / "stopped", plan, threads=1)
+    assert (swept.computed, swept.found) == (2, 2)
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
     kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "stopped/parts").glob("*.parquet")}
     assert computed.items() <= kept.items(), "what was there was not computed again"
-    swept = sweep(pieces(outlooks(7)), tmp_path / "stopped", outlooks(7))
-    assert (swept.computed, swept.found) == (1, 6)
+    swept = sweep(pieces(outlooks(5)), tmp_path / "stopped", outlooks(5))
+    assert (swept.computed, swept.found) == (1, 4)
     other = {**plan, "scenarios": {"higher": [RATE.replace("557", "560")]}}
     assert not {piece.key for piece in pieces(other)} & {path.split(".")[0] for path in kept}, "all are new"
 
 
 def test_a_killed_worker_loses_nothing(tmp_path):
-    plan = outlooks(8)
-    sweep(pieces(plan), tmp_path / "threads", plan)
+    plan = outlooks(5)
+    made = pieces(plan)
+    sweep(made, tmp_path / "threads", plan)
     with cluster() as (address, worker):
 
         def kill(done: int, of: int) -> None:
             if done == 1:
                 worker.kill()
 
-        swept = sweep(pieces(plan), tmp_path / "cluster", plan, scheduler=address, told=kill)
+        swept = sweep(made, tmp_path / "cluster", plan, scheduler=address, told=kill)
     assert worker.returncode == -9
-    assert (swept.computed, swept.failed) == (8, {})
+    assert (swept.computed, swept.failed) == (5, {})
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 
 

@@ -27,7 +27,7 @@ class Findings:
     sound: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     breaks: list[dict[str, Any]] = field(default_factory=list)
-    unread: dict[str, list[str]] = field(default_factory=dict)
+    unread: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def attempt(self, read: Callable[[], str]) -> None:
         """Run one reading; it answers with a line to print, or its faults are kept."""
@@ -76,7 +76,7 @@ def _scheme(name: str, findings: Findings) -> str:
 
     scheme = read_law(name)
     unread = sorted(set(scheme.parameters) - read_parameters(scheme))
-    findings.unread[scheme.id] = unread
+    findings.unread[scheme.id] = {name: scheme.parameters[name].not_read for name in unread}
     read = len(scheme.parameters) - len(unread)
     told = f"scheme {scheme.id}: {len(scheme.parameters)} parameters, {read} of them read by a projection"
     if _is_shipped(scheme) and scheme.pool not in pool_names():
@@ -136,7 +136,7 @@ def probe_basis(scheme: Scheme) -> Basis:
         categories=tuple(scheme.categories),
         reference_dependants=0.6,
         supplementary_base={item: level(300.0) for item in items},
-        other_income={"tobacco_surcharge": level(10.0)},
+        other_income={line: level(10.0) for line in ("tobacco_surcharge", "lottery", "late_fees")},
         outlay=level(800.0),
         investment_yield=level(0.01),
         payment_sizes={item: PaymentSizes(np.array([1e5]), np.array([2.0])) for item in sized},
@@ -350,7 +350,8 @@ def _print(findings: Findings, listed: list[dict[str, Any]]) -> None:
     for name, unread in findings.unread.items():
         if unread:
             screen.print(f"\nParameters of {name} that no projection reads:", style="bold")
-            screen.print("\n".join(f"  {parameter}" for parameter in unread))
+            for parameter, reason in unread.items():
+                screen.print(f"  {parameter}{f': {reason}' if reason else ''}", soft_wrap=True)
     if listed:
         _print_parameters(screen, listed)
 

@@ -32,8 +32,8 @@ from forecaster.cli.shared import (
     read_law,
     read_reform,
     refuse_idle,
+    theory_name,
 )
-from forecaster.errors import ForecasterError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -82,12 +82,7 @@ def project(
         check_target(out, force=force)
     check_saving(also, out, save)
     law = read_law(scheme, stack)
-    if stack is not None and save is not None:
-        raise ForecasterError("--stack and --save: a kept run does not hold a stack; leave out one of them")
     options = SpendingOptions.parse(option) if option else None
-    if save is not None and (options is not None or theory is not None):
-        told, what = ("--option", "options of spending") if options is not None else ("--theory", "a theory alone")
-        raise ForecasterError(f"{told} and --save: a kept run does not hold {what}; leave out one of them")
     changes = read_reform(settings, reform)
     Policy(law, changes)  # a wrong name or value is told before the seconds that the basis takes
     with error_console().status("drawing the basis ...") as status:
@@ -98,7 +93,7 @@ def project(
         refuse_idle(given.basis, given.law, reformed)
         scenarios = run_scenarios(given.basis, given.law, reformed)
         questions = questions_of(scenarios)
-        care = {} if quiet and out is None else care_tables(scenarios)
+        care = {} if quiet and out is None and save is None else care_tables(scenarios)
         manifest = run_manifest(given.basis, given.law, reformed, given.fit, given.record)
         if out is not None:
             files = result_files(
@@ -106,8 +101,8 @@ def project(
             )
             write_folder(out, files, force=force)
         if save is not None:
-            asked = Asked(law, basis, draws, fits, changes)
-            saved = save_projection(asked, given, manifest, result_files(scenarios, questions, manifest), save)
+            asked = Asked(law, basis, draws, fits, changes, theory=theory_name(theory), options=tuple(option or ()))
+            saved = save_projection(asked, given, manifest, result_files(scenarios, questions, manifest, care), save)
     summary = summary_of(scenarios, questions, manifest, changes)
     summary["care"] = care_summary(scenarios, care, summary["years"])
     if save is not None:
@@ -175,12 +170,12 @@ def result_files(
 
 def _readme(scenarios: tuple[Scenario, ...], manifest: dict[str, Any]) -> str:
     from forecaster.certificate import NO_FIT
-    from forecaster.copayments import assumed_costs
+    from forecaster.policy import assumed_terms
 
     basis, policy = scenarios[0].basis, scenarios[0].policy
     baseline = policy.change.token or "the law"
     reform = scenarios[1].policy.change.token or "the law" if len(scenarios) > 1 else "none"
-    stated = (*basis.assumptions, *assumed_costs(scenarios[-1].policy))
+    stated = (*basis.assumptions, *assumed_terms(scenarios[-1].policy))
     assumptions = "\n".join(f"- {text}" for text in stated) or "- none stated"
     backtest = manifest["backtest"] or {"warnings": [], "record": [NO_FIT]}
     warnings = "".join(f"{text}\n" for text in backtest["warnings"])
@@ -219,7 +214,8 @@ def summary_of(
 ) -> dict[str, Any]:
     """The short answer as plain data: what ``--json`` prints and the terminal words."""
     from forecaster import export
-    from forecaster.copayments import assumed_costs
+    from forecaster.passing import other_pool_told
+    from forecaster.policy import assumed_terms
     from forecaster.rules import overridden_rates
     from forecaster.solvency import quantiles
 
@@ -262,7 +258,8 @@ def summary_of(
             answer["point_value"][name] = {"q0.1": low.tolist(), "q0.5": middle.tolist(), "q0.9": high.tolist()}
     answer["required_rates"] = export.required_rate_table(questions).to_dict("records")
     answer["warnings"] = [text for s in scenarios for text in overridden_rates(s.policy, basis.years)]
-    answer["assumptions"] = [*basis.assumptions, *assumed_costs(scenarios[-1].policy)]
+    answer["warnings"] += [text for s in scenarios for text in other_pool_told(s.policy)]
+    answer["assumptions"] = [*basis.assumptions, *assumed_terms(scenarios[-1].policy)]
     answer["backtest"] = manifest["backtest"]
     answer["run_hash"] = manifest["run_hash"]
     return answer

@@ -91,7 +91,7 @@ def reconciliation(store: Store, runs: list[Run]) -> dict[str, Any]:
 
 def _leg(store: Store, before: Run, after: Run) -> Leg:
     from forecaster.cli.shared import given_again
-    from forecaster.reconcile import LAW, MODEL, WEIGHTS, Leg, basis_step, projected_world, recorded_world
+    from forecaster.reconcile import ASSUMPTIONS, LAW, MODEL, WEIGHTS, Leg, basis_step, projected_world, recorded_world
     from forecaster.replay import unpacked
 
     with unpacked(store, before) as old, unpacked(store, after) as new:
@@ -102,10 +102,15 @@ def _leg(store: Store, before: Run, after: Run) -> Leg:
             projected_world(given.basis, law),
         ]
         steps = [MODEL]
-        if _reweighed(old, new):
-            given = given_again(old, new.request.weighed)[0]
+        weighed = new.request.weighed if _reweighed(old, new) else None
+        if weighed is not None:
+            given = given_again(old, weighed)[0]
             worlds.append(projected_world(given.basis, law))
             steps.append(WEIGHTS)
+        if old.request.options != new.request.options and old.fits and new.fits:
+            given = given_again(old, weighed, new.request.options)[0]
+            worlds.append(projected_world(given.basis, law))
+            steps.append(ASSUMPTIONS)
         if given.basis.hash != given_new.basis.hash:
             worlds.append(projected_world(given_new.basis, law))
             steps.append(basis_step(given.fit, given_new.fit))

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from forecaster.export import RateQuestion, Scenario
+    from forecaster.fitted import Fit
     from forecaster.policy import Reform
     from forecaster.schemes import Scheme
     from forecaster.store import Run, Store
+    from forecaster.theories import Weighting
 
 FORMATS = {"xlsx": "forecast.xlsx", "netcdf": "draws.nc", "zarr": "draws.zarr.zip", "json": "forecast.json"}
 
@@ -31,6 +33,8 @@ class Asked:
     fits: Path | None
     changes: Reform
     first: Reform | None = None
+    theory: str | None = None
+    options: tuple[str, ...] = ()
 
 
 def check_saving(also: Sequence[str] | None, out: Path | None, why: str | None) -> None:
@@ -82,16 +86,29 @@ def save_projection(
     if given.fit is not None:
         pool = find_pool(asked.law.path)
         made = load_fit(pool, asked.fits)
-        fit, weighed = (pool, made.folder), made.weighting()
+        fit, weighed = (pool, made.folder), _weighed(made, asked.theory)
     request = Request(
         horizon=int(given.basis.years[-1]),
         changes=tuple(map(str, asked.changes.changes)),
         draws=asked.draws,
         first=None if asked.first is None else tuple(map(str, asked.first.changes)),
         weighed=weighed,
+        options=asked.options,
     )
     basis = None if asked.basis is None else basis_path(asked.basis)
-    return record_projection(open_store(), asked.law, request, manifest, files, why=why, basis=basis, fit=fit)
+    return record_projection(
+        open_store(), asked.law, request, manifest, files, why=why, basis=basis, fit=fit, record=given.record
+    )
+
+
+def _weighed(fit: Fit, theory: str | None) -> Weighting | None:
+    """Weights of the fit's theories; of one alone 1, and 0 of the others, so that it is told what was set aside."""
+    from forecaster.theories import Weighting
+
+    weighed, usual = fit.weighting(theory), fit.weighting()
+    if theory is None or weighed is None or usual is None:
+        return weighed
+    return Weighting({name: weighed.weights.get(name, 0.0) for name in usual.weights}, weighed.remark)
 
 
 def keep_if_configured(record: Callable[[Store], Run]) -> None:

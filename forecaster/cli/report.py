@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from forecaster.report import Material
     from forecaster.store import Run, Store
 
-TABLES = ("forecast", "probabilities", "first_years", "valuation", "required_rates")
+TABLES = ("forecast", "probabilities", "first_years", "valuation", "required_rates", "care", "need")
 
 
 def report(
@@ -52,7 +52,7 @@ def report(
     with error_console().status("writing the report ..."):
         material = material_of(store, found, None if previous is None else store.find(previous))
         blocks = report_blocks(material, texts)
-        content = render(blocks, title_of(material, texts), lang, form, f"run {found.short}")
+        content = render(blocks, title_of(material, texts), lang, form, texts("footer", run=found.short))
     write_file(target, content)
     console().print(f"Report written to {target}; section 12 is blank until an actuary fills it in.", soft_wrap=True)
 
@@ -69,10 +69,12 @@ def material_of(store: Store, run: Run, previous: Run | None = None) -> Material
 
     import pandas as pd
 
+    from forecaster.certificate import FILE
     from forecaster.cli.reconcile import reconciliation
     from forecaster.cli.runs import differing
     from forecaster.cli.shared import given_again
     from forecaster.manifest import run_manifest
+    from forecaster.policy import assumed_terms
     from forecaster.pools import find_pool
     from forecaster.replay import unpacked
     from forecaster.report import Material, groups, sensitivities
@@ -90,7 +92,9 @@ def material_of(store: Store, run: Run, previous: Run | None = None) -> Material
         scheme = policy.scheme
         pool = None if given.fit is None else find_pool(scheme.path)
     apart = differing(_inputs(run.manifest), _inputs(manifest))
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {"assumed": (*run.manifest["basis"]["assumptions"], *assumed_terms(policy))}
+    if FILE in run.files:
+        extra["certificate"] = json.loads(store.read(run, FILE))
     if run.parent is not None:
         parent = store.find(run.parent)
         extra["fit"] = json.loads(store.read(parent, "manifest.json"))

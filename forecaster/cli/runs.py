@@ -271,7 +271,8 @@ def _recomputed(store: Store, run: Run) -> dict[str, Any]:
         {key: value for key, value in run.manifest.items() if key not in {"run_hash", "files"}},
         {key: value for key, value in manifest.items() if key not in {"run_hash", "files"}},
     )
-    tables = [name for name in again if name.endswith(".csv")]
+    # The dashboard keeps the tables alone; the command line their dictionaries too.
+    tables = [name for name in again if name.endswith(".csv") and name in run.files]
     files = [name for name in tables if again[name] != store.read(run, name)] if not inputs else []
     largest = _largest_difference(store.read(run, "forecast.csv"), again["forecast.csv"])
     if not inputs:
@@ -289,6 +290,7 @@ def _recomputed(store: Store, run: Run) -> dict[str, Any]:
 def compute_again(store: Store, run: Run) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Files and manifest of a recorded projection, computed anew with today's program."""
     from forecaster.attribution import attribute
+    from forecaster.cli.care import care_tables
     from forecaster.cli.project import questions_of, result_files
     from forecaster.cli.shared import given_again
     from forecaster.export import attribution_table, run_scenarios
@@ -300,7 +302,7 @@ def compute_again(store: Store, run: Run) -> tuple[dict[str, bytes], dict[str, A
         scenarios = run_scenarios(given.basis, before, after)
         manifest = run_manifest(given.basis, before, after, given.fit, kept.record)
         if kept.request.first is None or after is None:
-            return result_files(scenarios, questions_of(scenarios), manifest), manifest
+            return result_files(scenarios, questions_of(scenarios), manifest, care_tables(scenarios)), manifest
         found = attribute(given.basis, before, after)
         more = {"attribution": attribution_table(found, given.basis.years, before.scheme.money)}
         return result_files(scenarios, [], manifest, more), manifest

@@ -194,16 +194,20 @@ def read_given(
     return Given(basis, law, fit, record)
 
 
-def given_again(kept: Unpacked, weighed: Weighting | None = None) -> tuple[Given, Policy, Policy | None]:
+def given_again(
+    kept: Unpacked, weighed: Weighting | None = None, options: tuple[str, ...] | None = None
+) -> tuple[Given, Policy, Policy | None]:
     """Basis, first and second policy of a recorded projection; no second one where only the law was projected.
 
-    With the weights of theories that it was made with, or those given.
+    With the weights of theories and the options of spending that it was made with, or those given.
     """
+    from forecaster.need import SpendingOptions
     from forecaster.policy import Reform
 
-    asked = kept.request
-    weighed = weighed or asked.weighed
-    given = read_given(read_law(kept.law), kept.basis, asked.horizon, asked.draws, kept.fits, weighed=weighed)
+    asked, law = kept.request, read_law(kept.law, kept.stack)
+    weighed, texts = weighed or asked.weighed, asked.options if options is None else options
+    spending = SpendingOptions.parse(texts) if texts else None
+    given = read_given(law, kept.basis, asked.horizon, asked.draws, kept.fits, spending, weighed=weighed)
     after = given.reformed(Reform.parse(asked.changes))
     if asked.first is None:
         return given, given.law, after
@@ -226,9 +230,12 @@ def _fitted(
     first = pool.first_year
     if horizon < first:
         raise ForecasterError(f"the forecast of {pool.name} begins in {first}; a horizon of {horizon} lies before it")
-    if theory is not None and not theory.startswith(THEORY):
-        theory = THEORY + theory
-    return fit.basis(horizon, draws, options, theory=theory, weighed=weighed), fit.manifest
+    return fit.basis(horizon, draws, options, theory=theory_name(theory), weighed=weighed), fit.manifest
+
+
+def theory_name(theory: str | None) -> str | None:
+    """The whole name of a theory, whose beginning the user may leave out."""
+    return theory if theory is None or theory.startswith(THEORY) else THEORY + theory
 
 
 def basis_path(name: str) -> Path:
@@ -305,10 +312,20 @@ def refuse_idle(basis: Basis, law: Policy, reform: Policy | None, subject: str =
         elif all(change.start.year > last for change in changes):
             mend = "choose an earlier day or a later horizon"
         else:
-            mend = "leave it out if the law says so already; forecaster check lists what no projection reads"
+            mend = _mend_idle(law, changes[0].name)
         faults.append(Fault(lever, found, "a change that moves the accounts or who pays", mend))
     if faults:
         raise FaultyInput(subject, faults)
+
+
+def _mend_idle(law: Policy, name: str) -> str:
+    parameter = law.scheme.parameters.get(name)
+    if parameter is not None and parameter.why_idle:
+        return f"{'leave it out' if parameter.not_read else 'move what it acts with too'}; {parameter.why_idle}"
+    return (
+        "leave it out if the law says so already, or choose a value that something reaches; forecaster check lists "
+        "what no projection reads"
+    )
 
 
 def default_start(basis: Basis) -> dt.date:

@@ -218,6 +218,8 @@ def _print(questions: list[Any], label: str, basis: str, draws: int, throughout:
     screen.print(table)
     limit = f"{100 * first.answer.limit:g}%" if rate else in_unit(first.answer.limit, first.answer.unit)
     screen.print(f"{'Legal limit' if rate else 'Limit'} {limit}: {first.answer.limit_source}")
+    if always := [months_word(question.months) for question in questions if question.answer.always]:
+        screen.print(f"Every value of the lever that is allowed is enough for {', '.join(always)}.")
 
 
 def _print_paths(questions: list[Any], paths: list[Any], every: int) -> None:

@@ -79,14 +79,14 @@ def stack(
     Example: forecaster stack cn_residents --set cn_serious_illness.deductible_income_share=0.25@2023-01-01
     """
     from forecaster.export import check_target, write_folder
+    from forecaster.fund_stack import stack_named
     from forecaster.household import read_households
-    from forecaster.layers import load_stack
     from forecaster.policy import Policy
     from forecaster.stack_report import refuse_idle, stack_files, stack_manifest, stack_tables
 
     if out is not None:
         check_target(out, force=force)
-    found = load_stack(name)
+    found = stack_named(name)
     person = group or found.groups[-1]
     if person not in found.groups:
         raise ForecasterError(f"{found.id} has no group {person!r}. Its groups: {', '.join(found.groups)}")

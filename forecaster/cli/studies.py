@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,23 +11,42 @@ from forecaster.cli.shared import console, error_console, print_json, read_given
 
 if TYPE_CHECKING:
     from forecaster.schemes import Scheme
-    from forecaster.studies import HeldStudy, Ours
+    from forecaster.studies import BesideStudy, HeldStudy, Ours, StudyProjection
 
 _LAST_YEAR = 2065
 
 
 def show_studies(law: Scheme, draws: int | None, fits: Path | None, *, json_: bool) -> None:
     """Print what studies of a fund report of reforms, what we get, and why the two differ."""
-    from forecaster.studies import hold_study, published_studies
+    from forecaster.studies import beside_study, hold_study, published_studies, study_projection
 
     studies = published_studies(law)
     with error_console().status("drawing the basis ..."):
         given = read_given(law, None, _LAST_YEAR, draws, fits)
         found = [hold_study(given.basis, given.law, study) for study in studies]
+        told = study_projection(law)
+        past = _recorded(law) if fits is None else []
+        beside = beside_study(told, given.basis, given.law, past) if told is not None else ()
     if json_:
-        print_json({"scheme": law.id, "basis": given.basis.label, "studies": [_row(held) for held in found]})
+        answer = {"scheme": law.id, "basis": given.basis.label, "studies": [_row(held) for held in found]}
+        print_json({**answer, "projection": [asdict(row) for row in beside]})
         return
     _print(found, given.basis.label, law.money)
+    if told is not None:
+        _print_beside(beside, told, law.money)
+
+
+def _recorded(law: Scheme) -> list[dict[str, Any]]:
+    """Published forecasts beside ours and what came, as the pool's shipped backtest has them."""
+    import pandas as pd
+
+    from forecaster.certificate import backtests_folder
+    from forecaster.pools import find_pool
+
+    path = backtests_folder(find_pool(law.path)) / law.pool / "officials.csv"
+    if not path.is_file():
+        return []
+    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
 
 
 def _row(held: HeldStudy) -> dict[str, Any]:
@@ -67,6 +88,31 @@ def _print(found: list[HeldStudy], basis: str, money: str) -> None:
         f"{len(found)} published figures: {len(near)} within their range or 30% of it, {len(on_premise)} more on the "
         f"study's premise, {len(known) - len(near) - len(on_premise)} further off, {len(found) - len(known)} without a "
         "lever.",
+        soft_wrap=True,
+    )
+
+
+def _print_beside(rows: Sequence[BesideStudy], told: StudyProjection, money: str) -> None:
+    from rich.table import Table
+
+    screen = console()
+    screen.print(
+        f"\nA study's projection beside ours and what came, {money}: {told.label} ({told.source})", style="bold"
+    )
+    table = Table("", "year")
+    for column in ("study", "ours (80%)", "came"):
+        table.add_column(column, justify="right")
+    for line in ("income", "outgo", "reserve"):
+        of_line = [row for row in rows if row.line == line]
+        for row in of_line:
+            came = "" if row.came is None else f"{row.came:,.0f}"
+            ours = "" if row.ours is None else f"{row.ours.middle:,.0f} ({row.ours.low:,.0f} to {row.ours.high:,.0f})"
+            last = row is of_line[-1]
+            table.add_row(line, str(row.year), f"{row.study:,.0f}", ours, came, end_section=last)
+    screen.print(table)
+    screen.print(
+        "Ours is the median: of the years that are over by the refit at the end of the year before the study's first, "
+        "of the others by today's. The study prints income without interest.",
         soft_wrap=True,
     )
 

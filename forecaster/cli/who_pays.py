@@ -190,16 +190,16 @@ def notes_of(incidence: Incidence, past: PastAccounts, basis: Basis, discount: f
 
 
 def held_notes(basis: Basis, law: Policy, incidence: Incidence) -> list[str]:
-    """The assumed incomes held against figures that they were not fitted to."""
-    from forecaster.who_pays import income_checks
+    """The assumed incomes: what they reproduce, and a figure that they were not fitted to."""
+    from forecaster.who_pays import income_check, insured_amounts
 
-    found = income_checks(basis, law, incidence)
-    (lowest, concerned), (decile, wages) = found["lowest_step"], found["ninth_decile"]
+    decile, wages = income_check(basis, law, incidence)
+    at_floor = insured_amounts(basis, law, incidence).at_floor
     return [
-        f"The assumed incomes held against other figures: {lowest:.0%} of the insured lie at the lowest step in "
-        f"{basis.years[0]}, while its rise in 2026 concerned {concerned:.0%} of them, "
-        f"{incidence.lowest_step_people:,.0f} people (TW-S112); the ninth decile is {decile:.2f} times "
-        f"the median, of employees' wages {wages:.2f} times (TW-S134)."
+        "The assumed incomes held against other figures: "
+        f"the published {incidence.lowest_step_people:,.0f} people, {at_floor:.0%} of the insured by our count, stand "
+        f"at the lowest step; the ninth decile of insured amounts is {decile:,.0f} TWD a month in {basis.years[0]}, "
+        f"that of employees' wages with bonuses was {wages:,.0f} in 2024 (TW-S134), to which nothing was fitted."
     ]
 
 

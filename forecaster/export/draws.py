@@ -74,7 +74,7 @@ def netcdf_bytes(scenarios: Sequence[Scenario], manifest: Mapping[str, Any]) -> 
 
 
 def zarr_bytes(scenarios: Sequence[Scenario], manifest: Mapping[str, Any]) -> bytes:
-    """:func:`draws_dataset` as a Zarr store of format 2 in one ZIP file, which ``xarray.open_zarr`` reads."""
+    """:func:`draws_dataset` as a Zarr store of format 2 in one ZIP file; ``xarray.open_zarr("zip::FILE")`` reads it."""
     from zarr.storage import MemoryStore
 
     parts: dict[str, Any] = {}

@@ -64,8 +64,13 @@ _INCOME_LABELS = {
     "earmarked_and_other": "Tobacco surcharge, lottery and other income",
     "investment_income": "Yield of the reserve; a cost when the reserve is negative",
 }
-# Lines of other income that a basis may tell apart; late fees and lottery are known together with the rest only.
-_OTHER_LABELS = {"tobacco_surcharge": "tobacco surcharge", "miscellaneous": "lottery, late fees and the rest"}
+# Lines of other income that a basis may tell apart.
+_OTHER_LABELS = {
+    "tobacco_surcharge": "tobacco surcharge",
+    "lottery": "lottery",
+    "late_fees": "late fees",
+    "miscellaneous": "the rest",
+}
 _PAYER_LABELS = {
     "insured": "Paid by the insured",
     "employers": "Paid by employers other than the state",

@@ -89,9 +89,11 @@ def flows_of(
     for name, series in (("income", income), ("cost", cost)):
         if series is None:
             allowed = f"{name}_rate (of the payroll) or {name} (money)"
-            faults.append(Fault("the header", f"neither {name}_rate nor {name}", allowed, "add one of them"))
+            mend = f"add one of them{_other_heading(table, name)}"
+            faults.append(Fault("the header", f"neither {name}_rate nor {name}", allowed, mend))
     if "payroll" not in columns:
-        faults.append(Fault("the header", "no payroll", "what contributions are charged on", "add the column payroll"))
+        mend = f"add the column payroll{_other_heading(table, 'payroll')}"
+        faults.append(Fault("the header", "no payroll", "what contributions are charged on", mend))
     if faults:
         raise FaultyInput(table.name, faults)
     first = _first_year(table, start, np.isfinite(income) & np.isfinite(cost) & np.isfinite(payroll))  # type: ignore[arg-type]
@@ -107,6 +109,7 @@ def flows_of(
         faults += _gap_faults(name, series[at:], table.years[at:])  # type: ignore[index]
     printed = columns.get("interest_income", blank)[at:]
     remarks = [*table.filled, *(f"column not read: {heading}" for heading in table.unread)]
+    remarks += [f"left out, without figures: {'; '.join(table.left_out)}"] if table.left_out else []
     rate, way = _yield(columns, interest, at, table.years, faults)
     if faults:
         raise FaultyInput(table.name, faults)
@@ -123,6 +126,13 @@ def flows_of(
         remarks=(*remarks, way),
         **cut,
     )
+
+
+def _other_heading(table: PublishedTable, name: str) -> str:
+    """How to name a heading that was not read, where there are such."""
+    if not table.unread:
+        return ""
+    return f", or name its heading: --column {name}=HEADING; not read: {', '.join(table.unread)}"
 
 
 def _either(columns: Mapping[str, Array], name: str, payroll: Array, years: Array, faults: list[Fault]) -> Array | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,34 @@ ALIASES = {
         ("taxable_payroll", "covered_payroll", "contribution_base", "contributory_earnings", "covered_earnings"),
         "payroll",
     ),
-    **dict.fromkeys(("outgo", "expenditure", "expenditures", "total_cost"), "cost"),
+    **dict.fromkeys(
+        (
+            "outgo",
+            "expenditure",
+            "expenditures",
+            "total_cost",
+            "total_expenditure",
+            "total_expenditures",
+            "disbursements",
+            "total_disbursements",
+        ),
+        "cost",
+    ),
     **dict.fromkeys(("outgo_rate", "expenditure_rate", "pay_as_you_go_rate"), "cost_rate"),
-    "contributions": "income",
+    **dict.fromkeys(
+        (
+            "contributions",
+            "income_excluding_interest",
+            "total_income_excluding_interest",
+            "noninterest_income",
+            "non_interest_income",
+        ),
+        "income",
+    ),
     "contribution_rate": "income_rate",
     **dict.fromkeys(
         (
+            "annual_interest_rate",
             "effective_interest_rate",
             "nominal_interest_rate",
             "effective_yield",
@@ -48,9 +70,28 @@ ALIASES = {
     "compound_interest_factor": "interest_factor",
     **dict.fromkeys(("real_yield", "real_rate", "real_discount_rate"), "real_interest_rate"),
     **dict.fromkeys(("cpi_change", "cpi_increase", "price_inflation", "inflation_rate"), "inflation"),
-    **dict.fromkeys(("fund", "assets", "reserves", "fund_balance", "fund_at_end_of_year"), "reserve"),
+    **dict.fromkeys(
+        (
+            "fund",
+            "assets",
+            "reserves",
+            "fund_balance",
+            "fund_at_end_of_year",
+            "assets_at_end_of_year",
+            "balance_at_end_of_year",
+            "trust_fund_at_end_of_year",
+        ),
+        "reserve",
+    ),
     "interest_earned": "interest_income",
 }
+# Letters of the funds of one report, which may stand before any heading.
+FUNDS = ("hi", "oasdi", "oasi", "di")
+# Rows above the headings that are searched for them.
+MOST_TITLES = 30
+# Units that a heading may state, and what they are short for; amounts must not differ in them.
+_UNITS = re.compile(r"\b(thousand|million|billion|trillion|bn|mn|m)s?\b")
+_SHORT = {"bn": "billion", "mn": "million", "m": "million"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +111,8 @@ class PublishedTable:
         Headings that mean nothing to us.
     filled
         What was filled in, in words.
+    left_out
+        Rows without a year and without figures (titles, notes), in words.
     """
 
     name: str
@@ -77,6 +120,7 @@ class PublishedTable:
     columns: Mapping[str, Array]
     unread: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def read_published_table(
@@ -114,12 +158,13 @@ def read_published_table(
     grid = _parquet(path) if path.suffix == ".parquet" else read_grid(path, sheet)
     if not grid.rows:
         raise _faulty(path, [Fault("the file", "no rows", "a header and one row a year", "fill it in")])
-    header, *rows = grid.rows
+    at = _header_row(grid, columns or {})
+    header, *rows = grid.rows[at:]
     found, in_percent, unread, faults = _recognised(header, columns or {}, percent)
     if faults:
         raise _faulty(path, faults)
-    cells, faults = _figures(grid, rows, found, in_percent, thousands)
-    faults += _share_faults(cells, in_percent, percent)
+    cells, notes, faults = _figures(grid, rows, found, in_percent, thousands)
+    faults = _gathered(faults) + _share_faults(cells, in_percent, percent)
     if not cells["year"] and not faults:
         faults = [Fault("the file", "a header and no rows", "one row a year", "fill in the years")]
     if faults:
@@ -127,7 +172,8 @@ def read_published_table(
     years = np.arange(min(cells["year"]), max(cells["year"]) + 1)
     table = {name: _aligned(values, years) for name, values in cells.items() if name != "year"}
     filled = tuple(text for name in table if fill for text in _fill(name, table[name], years))
-    return PublishedTable(path.name, years, table, unread, filled)
+    titles = [f"row {row[0].row} (above the headings)" for row in grid.rows[:at] if row]
+    return PublishedTable(path.name, years, table, unread, filled, (*titles, *notes))
 
 
 def _faulty(path: Path, faults: list[Fault]) -> FaultyInput:
@@ -152,12 +198,28 @@ def _parquet(path: Path) -> Grid:
     return Grid(path.name, "", tuple(cells))
 
 
+def _header_row(grid: Grid, given: Mapping[str, str]) -> int:
+    """Place of the row that holds the headings: the first that has one for the year; the first row where none has."""
+
+    def names_years(row: tuple[Cell, ...]) -> bool:
+        headings = [str(cell.value).strip() for cell in row if cell.value not in (None, "")]
+        return any(_name_of(heading)[0] == "year" or heading == given.get("year") for heading in headings)
+
+    return next((at for at, row in enumerate(grid.rows[:MOST_TITLES]) if names_years(row)), 0)
+
+
 def _name_of(heading: str) -> tuple[str, bool]:
-    """A heading as a name of ours would be written, and whether it says percent."""
-    text = re.sub(r"\(?%\)?|\bper ?cent(age)?\b|\bpct\b", " percent ", heading.strip().lower().replace("_", " "))
-    words = [word for word in re.split(r"[^a-z0-9]+", text) if word]
-    name = "_".join(word for word in words if word != "percent")
-    return ALIASES.get(name, name), "percent" in words
+    """A heading as a name of ours would be written, and whether it says percent.
+
+    What stands in brackets, the fund's letters before it and words such as "of taxable payroll" after it do not count.
+    """
+    text = heading.strip().lower().replace("_", " ")
+    says_percent = re.search(r"%|\bper ?cent(age)?\b|\bpct\b", text) is not None
+    bare = re.sub(r"\([^)]*\)|%|\b(as a )?(per ?cent(age)?|pct)( of (taxable |covered )?payroll)?\b", " ", text)
+    words = [word for word in re.split(r"[^a-z0-9]+", bare) if word]
+    words = words[1:] if len(words) > 1 and words[0] in FUNDS else words
+    name = "_".join(words)
+    return ALIASES.get(name, name), says_percent
 
 
 def _recognised(
@@ -191,6 +253,8 @@ def _recognised(
         found[name] = column
         if name in RATES and (percent or says_percent):
             in_percent.add(name)
+    by_column = {column: heading for heading, column in headings.items()}
+    faults += _unit_faults([by_column[column] for name, column in found.items() if name in AMOUNTS])
     if "year" not in found and not faults:
         allowed = f"a column year, and of: {', '.join(COLUMNS[1:])}"
         faults.append(
@@ -199,22 +263,47 @@ def _recognised(
     return found, in_percent, tuple(unread), faults
 
 
+def _unit_faults(headings: list[str]) -> list[Fault]:
+    """Headings of amounts that state different units."""
+    stated: dict[str, list[str]] = {}
+    for heading in headings:
+        unit = _UNITS.search(heading.lower())
+        if unit is not None:
+            stated.setdefault(_SHORT.get(unit[1], unit[1]), []).append(heading)
+    if len(stated) < 2:
+        return []
+    found = "; ".join(", ".join(names) for names in stated.values())
+    return [Fault("the header", found, "all amounts in one unit", "bring the columns to one unit")]
+
+
 def _figures(
     grid: Grid, rows: list[tuple[Cell, ...]], found: Mapping[str, int], in_percent: set[str], thousands: bool
-) -> tuple[dict[str, dict[int, float]], list[Fault]]:
-    """Name to year to figure, blanks left out; ``year`` to year to row."""
+) -> tuple[dict[str, dict[int, float]], list[str], list[Fault]]:
+    """Name to year to figure, blanks left out; ``year`` to year to row; and rows that hold words alone, told."""
     cells: dict[str, dict[int, float]] = {name: {} for name in found}
+    notes: list[str] = []
     faults: list[Fault] = []
     for row in rows:
         values = {cell.column: cell.value for cell in row}
         place = f"row {row[0].row}" if row else "a row"
         raw = values.get(found["year"])
-        if raw in (None, ""):
+        others = [values.get(column) for name, column in found.items() if name != "year"]
+        if raw in (None, "") and all(value in (None, "") for value in others):
             continue
         year = _year(str(raw))
+        # A row of words, units or numbers of columns in brackets is a note; one with a figure lacks its year.
+        if year is None and not any(map(_is_figure, others)):
+            words = next(str(value) for value in (raw, *others) if value not in (None, ""))
+            notes.append(f"{place} ({words.strip()[:40]!r})")
+            continue
         if year is None:
             faults.append(
-                Fault(f"{place}, year", repr(raw), "a calendar year in four digits", "correct or remove the row")
+                Fault(
+                    f"{place}, year",
+                    "nothing" if raw in (None, "") else repr(raw),
+                    "a calendar year in four digits",
+                    "correct or remove the row",
+                )
             )
             continue
         if year in cells["year"]:
@@ -230,13 +319,33 @@ def _figures(
                 faults.append(fault)
             elif np.isfinite(value):
                 cells[name][year] = value
-    return cells, faults
+    return cells, notes, faults
+
+
+def _gathered(faults: list[Fault]) -> list[Fault]:
+    """Faults of rows that are mended alike, told once with their number where there are more than three."""
+    alike: dict[tuple[str, str, str], list[Fault]] = {}
+    for fault in faults:
+        alike.setdefault((fault.where.rpartition(", ")[2], fault.allowed, fault.mend), []).append(fault)
+    told = []
+    for group in alike.values():
+        first, more = group[0], len(group) - 1
+        told += group if more < 3 else [replace(first, where=f"{first.where} and {more} more rows alike")]
+    return told
 
 
 def _year(text: str) -> int | None:
-    """Calendar year, or the first one of a fiscal year (2026-27, 2026/2027); a footnote letter may follow it."""
-    found = re.fullmatch(r"([12]\d{3})(\.0)?(?:[a-z]|[-/\u2013]\d{2}(?:\d{2})?)?", text.strip())
+    """Calendar year, or the first one of a fiscal year (2026-27, 2026/2027); a footnote's mark may follow it."""
+    mark = r"\s*(?:[a-z*\u2020\u2021\u00b9\u00b2\u00b3]|\s\d{1,2}/|\([a-z0-9]{1,3}\.?\))"
+    found = re.fullmatch(rf"([12]\d{{3}})(\.0)?(?:[-/\u2013]\d{{2}}(?:\d{{2}})?)?(?:{mark})?", text.strip())
     return int(found[1]) if found else None
+
+
+def _is_figure(raw: object) -> bool:
+    try:
+        return bool(np.isfinite(float(str(raw).strip().strip("$%").replace(",", ""))))
+    except ValueError:
+        return False
 
 
 def _figure(raw: object, name: str, where: str, percent: bool, thousands: bool) -> tuple[float, Fault | None]:

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 
 from forecaster.export import NOT_WITHIN
+from forecaster.language import _, said
 from forecaster.pictures import fan_chart, line_chart, waterfall_chart
 from forecaster.reconcile import FIRST, SECOND, WEIGHTS, waterfall
 from forecaster.report.blocks import Block, Bullets, Heading, Paragraph, Picture, Table
+from forecaster.report.care import who_pays
 from forecaster.report.material import PAST, Material, as_months, as_share
 from forecaster.report.texts import Texts
 
@@ -24,7 +26,7 @@ _INDEX = 0.9
 
 
 def results(m: Material, t: Texts) -> Iterator[Block]:
-    """Section 7: flows, reserve, chances, required rates, valuation periods."""
+    """Section 7: flows, reserve, chances, required rates, valuation periods, who pays for care."""
     yield Heading(t("s7"))
     years, font = m.years, FONTS[t.language]
     months = m.line("reserve_months")
@@ -53,7 +55,7 @@ def results(m: Material, t: Texts) -> Iterator[Block]:
     }
     rate = m.line("pay_as_you_go_rate")["q0.5"]
     rows = [
-        (str(year), *(f"{float(values[year]):,.1f}" for values in lines.values()), f"{float(rate[year]):.2%}")
+        (str(year), *(m.amount(values[year]) for values in lines.values()), f"{float(rate[year]):.2%}")
         for year in m.key_years
     ]
     header = (t("year_word"), *(t(word) for word in lines), t("balanced"))
@@ -74,6 +76,7 @@ def results(m: Material, t: Texts) -> Iterator[Block]:
     )
     yield from _rates(m, t)
     yield from _valuation(m, t)
+    yield from who_pays(m, t)
 
 
 def _rates(m: Material, t: Texts) -> Iterator[Block]:
@@ -86,12 +89,12 @@ def _rates(m: Material, t: Texts) -> Iterator[Block]:
     ]
     yield Table(t("required_head"), (t("months"), t("through"), t("chance"), t("rate")), tuple(rows))
     if float(m.line("general_premium_rate")["mean"].iloc[0]) >= _INDEX:
-        yield Paragraph(t("rate_index", label=m.scheme.parameters["general_premium_rate"].label))
+        yield Paragraph(t("rate_index", label=said(m.scheme.parameters["general_premium_rate"].label)))
 
 
 def _rate(row: Mapping[Any, Any]) -> str:
     rounded = row["rounded_rate"]
-    return str(row["answer"]) if pd.isna(rounded) else f"{float(rounded):.2%}"
+    return said(str(row["answer"])) if pd.isna(rounded) else f"{float(rounded):.2%}"
 
 
 def _valuation(m: Material, t: Texts) -> Iterator[Block]:
@@ -101,14 +104,14 @@ def _valuation(m: Material, t: Texts) -> Iterator[Block]:
     measures = list(dict.fromkeys(table["measure"]))
     wide = table.pivot(index="period", columns="measure", values="q0.5")
     rows = [
-        (str(period), *(_measure(measure, float(wide.loc[period, measure]), m.money) for measure in measures))
+        (str(period), *(_measure(m, measure, float(wide.loc[period, measure])) for measure in measures))
         for period in wide.index.tolist()
     ]
     yield Table(t("valuation_head"), (t("period"), *(t(f"m_{measure}") for measure in measures)), tuple(rows))
 
 
-def _measure(name: str, value: float, money: str) -> str:
-    return f"{value:,.0f} {money}" if name == "unfunded_obligation" else f"{value:.2%}"
+def _measure(m: Material, name: str, value: float) -> str:
+    return f"{m.amount(value, 0)} {m.money}" if name == "unfunded_obligation" else f"{value:.2%}"
 
 
 def reconciliation(m: Material, t: Texts) -> Iterator[Block]:
@@ -123,23 +126,25 @@ def reconciliation(m: Material, t: Texts) -> Iterator[Block]:
     years = [year for year in shared if year in {shared[0], shared[-1]} or year % 5 == 0]
     wide = reserve.pivot(index="step", columns="year", values="value")
     rows = [
-        (_step(step, t), *(f"{float(wide.loc[step, year]):,.1f}" for year in years))
-        for step in dict.fromkeys(reserve["step"])
+        (_step(step, t), *(m.amount(wide.loc[step, year]) for year in years)) for step in dict.fromkeys(reserve["step"])
     ]
     yield Table(t("reconcile_head", money=m.money), (t("step"), *map(str, years)), tuple(rows))
     bars = waterfall(m.moved, "reserve", shared[-1])
     bars = bars.assign(step=[_step(step, t) for step in bars["step"]])
+    told = t("listed").join(
+        f"{step}{_(': ')}{m.amount(value)}" for step, value in zip(bars["step"], bars["value"], strict=True)
+    )
+    bars[["start", "end", "value"]] *= m.money_scale
     title = t("waterfall_title", year=shared[-1], money=m.money)
-    told = "; ".join(f"{step}: {value:,.1f}" for step, value in zip(bars["step"], bars["value"], strict=True))
     yield Picture(waterfall_chart(bars, title, FONTS[t.language]), title, told)
     if m.came is not None and len(m.came):
         cells = tuple(
             (
                 t(PAST[row["line"]]),
                 str(row["year"]),
-                f"{row['q0.5']:,.1f}",
-                f"{row['q0.1']:,.1f} ... {row['q0.9']:,.1f}",
-                f"{row['came']:,.1f}",
+                m.amount(row["q0.5"]),
+                f"{m.amount(row['q0.1'])} ... {m.amount(row['q0.9'])}",
+                m.amount(row["came"]),
                 t("yes") if row["within"] else t("no"),
             )
             for row in m.came.to_dict("records")
@@ -163,7 +168,7 @@ def uncertainty(m: Material, t: Texts) -> Iterator[Block]:
         header = (t("group"), *map(str, years))
         yield Table(t("groups_head", last=m.years[-1]), header, tuple(_rows(m.groups, "group", "f_", t)))
     own = m.tests[m.tests["test"] == "as_projected"].set_index("year")
-    yield Paragraph(t("tail", year=years[-1], value=f"{float(own['tail'][years[-1]]):,.1f}", money=m.money))
+    yield Paragraph(t("tail", year=years[-1], value=m.amount(own["tail"][years[-1]]), money=m.money))
     yield Paragraph(t("demographic"))
     yield Paragraph(t("coverage"))
 

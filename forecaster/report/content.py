@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from forecaster.certificate import certificate_lines, coverage_warnings
+from forecaster.language import ENGLISH, _, current, said, speaking, terms
 from forecaster.report.answers import findings, reconciliation, results, uncertainty
 from forecaster.report.blocks import Blank, Block, Bullets, Heading, Paragraph, Table
+from forecaster.report.law import change_words, provisions
 from forecaster.report.material import PAST, Material, as_months
 from forecaster.report.texts import Texts
 
-_MOST_PRIORS, _MOST_PARAMETERS, _MOST_SOURCES, _LAST_YEARS = 40, 40, 40, 8
+_MOST_PRIORS, _MOST_SOURCES, _LAST_YEARS = 40, 40, 8
 _TOLERANCE = 0.01
 
 
@@ -35,12 +38,14 @@ def report_blocks(material: Material, texts: Texts) -> list[Block]:
         _opinion,
         _governance,
     )
-    return [block for part in parts for block in part(material, texts)]
+    with speaking(texts.catalogue):
+        return [block for part in parts for block in part(material, texts)]
 
 
 def title_of(material: Material, texts: Texts) -> str:
     """Title of the report."""
-    return texts("title", label=material.scheme.label)
+    with speaking(texts.catalogue):
+        return texts("title", label=said(material.scheme.label))
 
 
 def _face(m: Material, t: Texts) -> Iterator[Block]:
@@ -48,7 +53,7 @@ def _face(m: Material, t: Texts) -> Iterator[Block]:
     years = m.years
     yield Paragraph(t("subtitle", year=years[0] - 1, first=years[0], last=years[-1]))
     backtest = m.run.manifest["backtest"]
-    for warning in [] if backtest is None else backtest["warnings"]:
+    for warning in [] if backtest is None else _warnings(m, backtest):
         yield Paragraph(warning, "warning")
     if m.differing:
         yield Paragraph(t("outdated", inputs=", ".join(m.differing)), "warning")
@@ -58,8 +63,20 @@ def _face(m: Material, t: Texts) -> Iterator[Block]:
     if backtest is None:
         yield Paragraph(t("no_record"))
     else:
-        yield Bullets(tuple(backtest["record"]) or (t("none"),))
+        lines = certificate_lines(m.certificate, _) if m.certificate else tuple(backtest["record"])
+        yield Bullets(lines or (t("none"),))
     yield Paragraph(t("quoted"), "note")
+
+
+def _warnings(m: Material, backtest: Mapping[str, Any]) -> list[str]:
+    """What must stand on the face, as the run recorded it; in another language put together from what is behind it."""
+    if current() == ENGLISH or not backtest["warnings"]:
+        return list(backtest["warnings"])
+    told = [terms.records()[backtest["status"]]] if backtest["status"] in terms.records() else []
+    if m.certificate is None and len(told) < len(backtest["warnings"]):
+        # Kept before certificates were: its words as they stand, rather than none.
+        return list(backtest["warnings"])
+    return [*told, *(coverage_warnings(m.certificate, _) if m.certificate else ())]
 
 
 def _purpose(m: Material, t: Texts) -> Iterator[Block]:
@@ -67,41 +84,19 @@ def _purpose(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s1"))
     yield Paragraph(t("purpose", why=m.run.why, when=m.run.created[:16].replace("T", " "), who=m.run.who))
     yield Paragraph(t("scope", first=years[0], last=years[-1], money=m.money, year=years[0] - 1))
-    yield Paragraph(t("law", label=scheme.label, scheme=scheme.id, start=scheme.start.isoformat()))
+    yield Paragraph(t("law", label=said(scheme.label), scheme=scheme.id, start=scheme.start.isoformat()))
     reform = m.run.manifest["reform"]
     given = m.run.manifest["law"]["changes"]
     changes = [*given, *(change for change in (reform["changes"] if reform else ()) if change not in given)]
-    yield Paragraph(t("reform", changes="; ".join(changes)) if changes else t("reform_none"))
-    day = dt.date(years[0] - 1, 12, 31)
-    rows, labels = [], [parameter.label for parameter in scheme.parameters.values()]
-    for name, parameter in scheme.parameters.items():
-        held = [value for value in parameter.values if value.start <= day and value.status != "proposed"]
-        if held and (parameter.lever or parameter.unit == "share"):
-            value = held[-1]
-            shown = _provision(value.value, parameter.unit)
-            # Layers of benefits share the labels of their terms.
-            label = parameter.label or name
-            named = label if labels.count(label) < 2 else f"{label} ({name})"
-            rows.append((named, shown, parameter.article, value.source, value.status))
-    header = (t("parameter"), t("value"), t("article"), t("source"), t("status"))
-    yield Table(t("provisions", year=day.year), header, tuple(rows[:_MOST_PARAMETERS]), words=True)
-    if len(rows) > _MOST_PARAMETERS:
-        yield Paragraph(t("provisions_more", n=len(rows) - _MOST_PARAMETERS, scheme=scheme.id))
-
-
-def _provision(value: float | str, unit: str) -> str:
-    """A value of the law as it is printed: shares in percent, thousands apart."""
-    if isinstance(value, str):
-        return value
-    if unit == "share":
-        return f"{100.0 * value:.10g}%"
-    return f"{value:,.10g} {unit}"
+    told = t("listed").join(change_words(scheme, changes))
+    yield Paragraph(t("reform", changes=told) if changes else t("reform_none"))
+    yield from provisions(scheme, dt.date(years[0] - 1, 12, 31), t)
 
 
 def _data(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s2"))
     if m.history is None:
-        yield Paragraph(t("data_own", label=m.run.manifest["basis"]["label"]))
+        yield Paragraph(t("data_own", label=said(m.run.manifest["basis"]["label"])))
         yield Paragraph(t("data_privacy"))
         return
     known = m.history[m.history["kind"] == "published"]
@@ -119,7 +114,7 @@ def _data(m: Material, t: Texts) -> Iterator[Block]:
     wide = m.history.pivot(index="year", columns="line", values="mean").tail(_LAST_YEARS)
     kinds = m.history.set_index(["line", "year"])["kind"].to_dict()
     rows = [
-        (str(year), *(_past_cell(wide.loc[year].get(line), kinds.get((line, year))) for line in PAST))
+        (str(year), *(_past_cell(m, wide.loc[year].get(line), kinds.get((line, year))) for line in PAST))
         for year in wide.index.tolist()
     ]
     yield Table(t("last_years", money=m.money), (t("year_word"), *(t(word) for word in PAST.values())), tuple(rows))
@@ -130,7 +125,7 @@ def _data(m: Material, t: Texts) -> Iterator[Block]:
     yield Paragraph(t("data_privacy"))
     if m.sources:
         cells = tuple((s["id"], s["title"], s["publisher"], s["date"]) for s in m.sources[:_MOST_SOURCES])
-        yield Table(t("data_sources"), ("id", t("source"), t("publisher"), t("date")), cells, words=True)
+        yield Table(t("data_sources"), (t("id_word"), t("source"), t("publisher"), t("date")), cells, words=True)
 
 
 def _declared(m: Material, t: Texts) -> Iterator[str]:
@@ -138,18 +133,19 @@ def _declared(m: Material, t: Texts) -> Iterator[str]:
     if m.pool is None:
         return
     for item in m.pool.adjustments:
-        yield t("declared_adjustment", year=item.year, amount=f"{item.amount:+,g}", money=m.money, reason=item.reason)
+        amount = f"{item.amount * m.money_scale:+,g}"
+        yield t("declared_adjustment", year=item.year, amount=amount, money=m.money, reason=said(item.reason))
     for found in m.pool.breaks:
-        given = {"first": found.first, "last": found.last, "reason": found.reason, "source": found.source}
+        given = {"first": found.first, "last": found.last, "reason": said(found.reason), "source": found.source}
         yield t("declared_break", line=t(PAST[found.line]), **given)
-    yield from (t("declared_confirmed", figure=figure) for figure in m.pool.confirmed)
+    yield from (t("declared_confirmed", figure=said(figure)) for figure in m.pool.confirmed)
 
 
-def _past_cell(value: Any, kind: str | None) -> str:
+def _past_cell(m: Material, value: Any, kind: str | None) -> str:
     """A figure of the past; an estimate is marked."""
     if value is None or pd.isna(value):
         return ""
-    return f"{float(value):,.1f}" + ("" if kind == "published" else " *")
+    return m.amount(value) + ("" if kind == "published" else " *")
 
 
 def balances(history: pd.DataFrame) -> tuple[int, list[int]]:
@@ -178,7 +174,7 @@ def _method(m: Material, t: Texts) -> Iterator[Block]:
 def _assumptions(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s4"))
     yield Heading(t("assumed"), 2)
-    yield Bullets(tuple(m.run.manifest["basis"]["assumptions"]) or (t("assumed_none"),))
+    yield Bullets(tuple(map(said, m.assumed)) or (t("assumed_none"),))
     yield Paragraph(t("neutral") if m.fit is not None else t("neutral_own"))
     if m.priors is None or not len(m.priors):
         return
@@ -188,7 +184,8 @@ def _assumptions(m: Material, t: Texts) -> Iterator[Block]:
             " / ".join(f"{float(row[f'{kind}_{q}']):.3g}" for q in ("q5", "q50", "q95"))
             for kind in ("prior", "posterior")
         )
-        rows.append((f"{row['block']} {row['name']}", before, after, str(row["why"])))
+        block = terms.blocks().get(row["block"], row["block"])
+        rows.append((f"{block} {row['name']}", before, after, said(str(row["why"]))))
     header = (t("prior_name"), t("prior"), t("posterior"), t("why_word"))
     yield Table(t("priors_table"), header, tuple(rows), words=True)
     yield Paragraph(t("priors_rest", n=len(m.priors)))
@@ -206,12 +203,13 @@ def _model(m: Material, t: Texts) -> Iterator[Block]:
     yield Paragraph(t("model_flows"))
     yield Paragraph(t("model_equation"))
     yield Paragraph(t("model_measures", floor=as_months(m.floor, t)))
+    yield Paragraph(t("adequacy") if len(m.table("care")) else t("adequacy_none"))
 
 
 def _assets(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s6"))
     opening = m.line("opening_reserve")
-    low, middle, high = (f"{float(opening[name].iloc[0]):,.1f}" for name in ("q0.1", "q0.5", "q0.9"))
+    low, middle, high = (m.amount(opening[name].iloc[0]) for name in ("q0.1", "q0.5", "q0.9"))
     yield Paragraph(t("assets", opening=middle, money=m.money, year=m.years[0] - 1, low=low, high=high))
 
 
@@ -233,23 +231,23 @@ def _governance(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s13"))
     yield Paragraph(t("g_purpose"))
     manifest = m.run.manifest
-    rows = [
-        ("run", m.run.id),
-        ("run_hash", str(manifest["run_hash"])),
-        ("scheme", f"{manifest['scheme']['id']} {manifest['scheme']['sha256']}"),
-        ("basis", f"{manifest['basis']['label']} {manifest['basis']['sha256']}"),
-        ("data", ", ".join(f"{k} {v}" for k, v in manifest["data"].items())),
-        ("code", f"{manifest['code']['version']} {manifest['code']['sha256']}"),
-        ("libraries", ", ".join(f"{k} {v}" for k, v in manifest["libraries"].items())),
-    ]
+    rows = {
+        "run": m.run.id,
+        "run_hash": str(manifest["run_hash"]),
+        "scheme": f"{manifest['scheme']['id']} {manifest['scheme']['sha256']}",
+        "basis": f"{manifest['basis']['label']} {manifest['basis']['sha256']}",
+        "data": _pairs(manifest["data"]),
+        "code": f"{manifest['code']['version']} {manifest['code']['sha256']}",
+        "libraries": _pairs(manifest["libraries"]),
+    }
     if m.fit is not None:
-        rows.append(("fit", f"{m.fit['hash']}, seed {m.fit['seed']}"))
-        rows.append(("fit libraries", ", ".join(f"{k} {v}" for k, v in m.fit["versions"].items())))
-    yield Table(t("g_run"), (t("key"), t("value")), tuple(rows), words=True)
+        rows |= {"fit": f"{m.fit['hash']}, {t('seed')} {m.fit['seed']}", "fit_libraries": _pairs(m.fit["versions"])}
+    named = tuple((t(f"key_{name}"), text) for name, text in rows.items())
+    yield Table(t("g_run"), (t("key"), t("value")), named, words=True)
     if m.fit is not None:
         cells = tuple(
             (
-                name,
+                terms.blocks().get(name, name),
                 t("accepted") if block["accepted"] else t("rejected"),
                 f"{block['max_rhat']:.4f}",
                 f"{block['min_ess_bulk']:,.0f}",
@@ -259,7 +257,11 @@ def _governance(m: Material, t: Texts) -> Iterator[Block]:
             for name, block in m.fit["blocks"].items()
             if "max_rhat" in block
         )
-        header = (t("block"), t("verdict"), "r-hat", "ESS bulk", "ESS tail", "diverged")
+        header = (t("block"), t("verdict"), t("rhat"), t("ess_bulk"), t("ess_tail"), t("diverged"))
         yield Table(t("g_fit"), header, cells)
     yield Paragraph(t("g_others"))
     yield Paragraph(t("g_risk"))
+
+
+def _pairs(entries: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in entries.items())

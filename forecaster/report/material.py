@@ -1,4 +1,4 @@
-"""Everything a report is made of, and how its figures are worded."""
+"""Everything a report is made of, and how its figures are worded in the reader's language."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from forecaster.export import BASELINE, REFORM
+from forecaster.language import money_scale, money_unit, number
 from forecaster.pools import Pool
 from forecaster.report.texts import Texts
 from forecaster.schemes import Scheme
@@ -34,6 +35,10 @@ class Material:
         See :func:`forecaster.report.stress.sensitivities`; computed today.
     groups
         See :func:`forecaster.report.stress.groups`; computed today.
+    assumed
+        What the basis and the levers assume, in English.
+    certificate
+        Content of the certificate that the result carries; None where there is none.
     differing
         Inputs that are not today as they were when the run was made.
     history, priors
@@ -55,6 +60,8 @@ class Material:
     scheme: Scheme
     tests: pd.DataFrame
     groups: pd.DataFrame
+    assumed: Sequence[str] = ()
+    certificate: Mapping[str, Any] | None = None
     differing: Sequence[str] = ()
     history: pd.DataFrame | None = None
     priors: pd.DataFrame | None = None
@@ -84,8 +91,17 @@ class Material:
 
     @property
     def money(self) -> str:
-        """Unit of money."""
-        return self.scheme.money
+        """Unit of money, as the reader counts it."""
+        return money_unit(self.scheme.money)
+
+    @property
+    def money_scale(self) -> float:
+        """Factor from the tables' money to the unit that the reader counts in."""
+        return money_scale(self.scheme.money)
+
+    def amount(self, value: float, digits: int = 1) -> str:
+        """Money of the tables in the reader's unit."""
+        return number(float(value) * self.money_scale, digits)
 
     @property
     def years(self) -> list[int]:

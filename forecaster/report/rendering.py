@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,12 @@ def _described(block: Block) -> dict[str, Any]:
 def _weights(table: Table) -> list[float]:
     """Widths of the columns of a table of words, by the root of what stands in them."""
     columns = zip(table.header, *table.rows, strict=True)
-    return [max(2.0, sum(map(len, column)) ** 0.5 / max(1, len(table.rows)) ** 0.5) for column in columns]
+    return [max(2.0, sum(map(_width, column)) ** 0.5 / max(1, len(table.rows)) ** 0.5) for column in columns]
+
+
+def _width(text: str) -> int:
+    """Letters of a text, Chinese ones counted as the two that they are wide."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _installed(families: Sequence[str], language: str) -> list[str]:

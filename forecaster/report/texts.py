@@ -9,7 +9,9 @@ from typing import Any
 
 from forecaster.errors import ForecasterError
 
-LANGUAGES = ("en", "zh-Hant", "zh-Hans")
+# Languages of a report with their catalogue, which holds the words of schemes, priors and certificates.
+_CATALOGUES = {"en": "en", "zh-Hant": "zh_TW", "zh-Hans": "zh_CN"}
+LANGUAGES = tuple(_CATALOGUES)
 
 
 class Texts:
@@ -18,7 +20,7 @@ class Texts:
     def __init__(self, language: str):
         if language not in LANGUAGES:
             raise ForecasterError(f"--lang {language}: there are {', '.join(LANGUAGES)}")
-        self.language = language
+        self.language, self.catalogue = language, _CATALOGUES[language]
         self._words = read_texts(language)
 
     def __call__(self, key: str, **values: Any) -> str:
