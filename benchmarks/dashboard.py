@@ -4,6 +4,10 @@ Beside it stands what an empty page of the same library takes on the same machin
 number. Prints median and 95th percentile in milliseconds. The redraw is the first frame after the key in which the
 first chart's drawing is another one.
 
+Before that the page is opened: once right after the server's start (cold), then by people who have never been here
+(warm server, empty caches) and by somebody who comes again (warm server, own caches). The time is from the address to
+the first frame with the first chart, by the page's own clock.
+
     python benchmarks/dashboard.py [--moves 40] [--script FILE]
     python benchmarks/dashboard.py --screenshot docs/dashboard.png
 """
@@ -18,9 +22,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from _opening import chromium_alone
 from _server import APP, served
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
+OPENINGS = 5
 CHART = "[data-testid=stVegaLiteChart] svg"
 EMPTY = """
 import streamlit as st
@@ -99,6 +105,25 @@ def window(browser: Browser, height: int = 900) -> Page:
     return browser.new_page(viewport={"width": 1280, "height": height}, bypass_csp=True)
 
 
+def openings(url: str) -> None:
+    """Print how long the first page takes: cold, warm for new visitors, warm for one who comes again."""
+    with chromium_alone(chromium()) as browser:
+        cold = browser.opening(browser.visitor(), url, CHART)
+        # The first frame is not the end of the first page: leave it to its work.
+        time.sleep(3)
+        new, again, known = [], [], browser.visitor()
+        browser.opening(known, url, CHART)
+        for _ in range(OPENINGS):
+            time.sleep(1)
+            new.append(browser.opening(browser.visitor(), url, CHART))
+            time.sleep(1)
+            again.append(browser.opening(known, url, CHART))
+    print(f"first page, cold: {cold:.1f} s after the server began to answer")
+    for name, times in (("a new visitor", new), ("one who comes again", again)):
+        each = ", ".join(f"{seconds:.1f}" for seconds in times)
+        print(f"first page, warm, {name}: median {statistics.median(times):.1f} s of {each}")
+
+
 def measure(script: Path, moves: int) -> None:
     """Both pages, one after the other, in one browser."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
@@ -113,13 +138,10 @@ def measure(script: Path, moves: int) -> None:
             reference = said("empty page, slider to number", moved)
             page.close()
         with served(script) as (address, _pid):
-            opened = []
-            for _ in range(2):
-                page, begun = window(browser), time.perf_counter()
-                page.goto(f"http://{address}")
-                page.locator(CHART).first.wait_for(timeout=120000)
-                opened.append(time.perf_counter() - begun)
-            print(f"first page after the server's start {opened[0]:.1f} s, the next {opened[1]:.1f} s")
+            openings(f"http://{address}")
+            page = window(browser)
+            page.goto(f"http://{address}")
+            page.locator(CHART).first.wait_for(timeout=120000)
             page.wait_for_timeout(3000)
             moved = redraws(page, CHART, "General premium rate, %", moves)
             dashboard = said("dashboard, slider to redrawn chart", moved)

@@ -26,11 +26,13 @@ from forecaster.mainland import care_payers
 from forecaster.policy import Policy, Reform
 from forecaster.pools import find_pool
 from forecaster.solve import Goal, required_rate, with_rate
+from forecaster.transplant_need import WITH, WITHOUT
 from forecaster_dashboards import (
     access,
     evidence_page,
     export_page,
     figures,
+    followed,
     fund_page,
     language,
     main,
@@ -59,6 +61,13 @@ def _service_as_shipped(monkeypatch):
     """What the tests' script and the tests put in the fit's place is taken out again after each test."""
     monkeypatch.setattr(references, "obtain", references.obtain)
     monkeypatch.setattr(references, "served_pools", references.served_pools)
+
+
+@pytest.fixture(autouse=True)
+def _no_part_of_a_page_fails(caplog):
+    """A page says that a part of it failed and goes on; in the tests that is a failure, unless a test clears it."""
+    yield
+    assert [record.exc_text for record in caplog.records if record.name == "forecaster.dashboard"] == []
 
 
 @pytest.fixture
@@ -250,6 +259,23 @@ def link_of(ref, *settings: str, horizon: int = 2035) -> str:
     return state.to_link(ref.law, levers, ref.fit_hash)
 
 
+def test_money_is_counted_as_the_reader_counts_it_and_stays_the_same_money(ref):
+    text = link_of(ref, "government_injection=24.7@2027-01-01", "supplementary_ceiling=20000000@2027-01-01")
+    with language.speaking("zh_TW"):
+        app = opened("levers", lang="zh_TW", s=text)
+        injection, ceiling = (
+            app.number_input(key=f"lever.{n}") for n in ("government_injection", "supplementary_ceiling")
+        )
+        assert (injection.value, ceiling.value) == (247.0, 2000.0)
+        assert "億元／年" in injection.label
+        assert "萬元" in ceiling.label
+        app.query_params["lang"] = "en"
+        app.run()
+    injection, ceiling = (app.number_input(key=f"lever.{n}") for n in ("government_injection", "supplementary_ceiling"))
+    assert (injection.value, ceiling.value) == (24.7, 20.0)
+    assert address(app, "s") == text
+
+
 def test_bad_link_says_what_was_dropped(ref):
     text = link_of(ref, "general_premium_rate=0.0557@2027-01-01").replace(":0.0557", ":0.0717")
     app = opened(s=text)
@@ -434,7 +460,15 @@ def residents_page() -> AppTest:
     return AppTest.from_string(code, default_timeout=120).run()
 
 
-def test_terms_of_layers_become_levers_of_the_fund_and_go_back():
+def _made_up_need(basis, policy, years):
+    """Shares from 0 to 10%, half as large under any reform."""
+    shares = np.linspace(0.0, 0.1, 11) / (2.0 if policy.change.changes else 1.0)
+    return {(year, "all", "impoverished"): shares for year in years}
+
+
+def test_terms_of_layers_become_levers_of_the_fund_and_go_back(monkeypatch):
+    # Households are drawn and tested with the engine; here it is what the page asks for and makes of the answer.
+    monkeypatch.setattr(service, "households_in_need", _made_up_need)
     app, ref = residents_page(), residents_reference()
     assert not app.exception
     stack, year = app.selectbox(key="stack").value, app.selectbox(key="stack_year").value
@@ -460,9 +494,52 @@ def test_terms_of_layers_become_levers_of_the_fund_and_go_back():
     np.testing.assert_allclose(shown["Your reform"][:-1], found.amounts[:, at].mean(axis=1), rtol=1e-9)
     assert shown["difference"].abs().max() > 1.0
     assert outgo[at].mean() > project(basis, ref.law).outgo[at].mean()
+    app.session_state["in_need"] = True
+    app.run()
+    (need,) = [d.value for d in app.dataframe if str(d.value.columns[0]) == "share of households"]
+    assert list(need["share of households"]) == [words.measures_of_need()["impoverished"]]
+    assert list(need.iloc[0, 1:]) == pytest.approx([1.0, 5.0, 9.0, 0.5, 2.5, 4.5])
     app.button(key="terms_out").click().run()
     # The address holds no scenario any more.
     assert "s" not in app.query_params
+
+
+def _made_up_households(rule, found, own, years, first_year, joining=None):
+    """A tenth of households in need without the rule, a twentieth with it."""
+    measures = (*words.measures_of_need(), "over_10_percent")
+    shares = {WITHOUT: 0.1, WITH: 0.05}
+    return {
+        name: {(years[0], "all", measure): np.full(3, share) for measure in measures} for name, share in shares.items()
+    }
+
+
+@pytest.mark.usefixtures("_no_reference_kept")
+def test_a_rule_of_another_law_tells_the_reserve_and_the_households(monkeypatch):
+    monkeypatch.setattr(service, "households", _made_up_households)
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
+        "import streamlit as st\n"
+        "from forecaster.pools import find_pool\n"
+        "from made_up_dashboard import made_up_reference, residents_reference\n"
+        "from forecaster_dashboards import levers, references, schemes_page, view\n"
+        "made = {'tw_nhi': made_up_reference, 'cn_urrbmi': residents_reference}\n"
+        "references.obtain = lambda pool: made[pool]()\n"
+        "references.served_pools = lambda: {name: find_pool(name) for name in made}\n"
+        "st.session_state[view.LANGUAGE] = 'en'\n"
+        "ref = references.reference('cn_urrbmi')\n"
+        "levers.prepare(ref)\n"
+        "schemes_page.show(ref)\n"
+    )
+    app = AppTest.from_string(code, default_timeout=120).run()
+    app.selectbox(key="rule.cn_urrbmi.tw_nhi").set_value("global_budget").run()
+    assert not app.exception
+    assert any("with the rule: stays above" in m.value for m in app.markdown)
+    app.session_state["rule_need"] = True
+    app.run()
+    (need,) = [d.value for d in app.dataframe if str(d.value.columns[0]).startswith("share of households (")]
+    assert list(need.iloc[:, 0]) == list(words.measures_of_need().values())
+    assert need["Today's law"].tolist() == pytest.approx([10.0] * 3)
+    assert need["with the rule"].tolist() == pytest.approx([5.0] * 3)
 
 
 def test_shared_arrays_cannot_be_written(ref):
@@ -517,16 +594,36 @@ def test_a_saved_scenario_comes_back_by_its_name(ref, tmp_path, monkeypatch):
     fit.mkdir()
     (fit / "manifest.json").write_text('{"hash": "ab"}', encoding="utf-8")
     monkeypatch.setenv("FORECASTER_STORE", str(tmp_path / "runs"))
-    monkeypatch.setattr("forecaster.fitted.load_fit", lambda address: SimpleNamespace(folder=fit))
+    monkeypatch.setattr(
+        "forecaster.fitted.load_fit", lambda address: SimpleNamespace(folder=fit, weighting=lambda: None)
+    )
     shown, held = view(ref, 2035, 0.0557), saved.store()
     both = (shown.today.scenario, shown.outcome.scenario)
     run = saved.save(held, find_pool("tw_nhi"), both, export_page.manifest(shown), "my_plan", "a test")
     (name, found), *others = saved.names(held, "tw_nhi", "tw_nhi_2g").items()
     assert (name, found.id, others) == ("my_plan", run.id, [])
-    assert saved.reform_of(found) == shown.reform
+    assert saved.reform_of(found, ref.law) == shown.reform
     assert held.read(found, "forecast.csv") == csv_bytes(forecast_table(both))
     with pytest.raises(ForecasterError):
         saved.save(held, find_pool("tw_nhi"), both, export_page.manifest(shown), "no name!", "a test")
+    # The page follows whichever run holds the name, and shows what that run recorded.
+    assert followed.followed(held, ref) is None
+    held.promote(run, "official", "adopted")
+    baseline = followed.followed(held, ref)
+    assert baseline.run.id == run.id
+    words_ = followed.origin(ref, baseline, named=True)
+    assert words_[0].startswith(f"Run {run.short}, promoted on ")
+    assert words_[0].endswith(": adopted")
+    assert "General premium rate: 5.57% from January 1, 2027" in words_[1]
+    assert followed.origin(ref, baseline, named=False)[0] == f"Run {run.short}, promoted on {run.created[:10]}"
+    columns = followed.figures_of(baseline.world)
+    months = both[1].projection.reserve_months
+    np.testing.assert_allclose(columns["Reserve in months: median"][[0, -1]], np.median(months, axis=1)[[0, -1]])
+    assert list(columns["Year"]) == [2026, 2030, 2035]
+    monkeypatch.setenv("FORECASTER_BASELINE", "budget")
+    assert followed.followed(held, ref) is None
+    held.promote(run, f"budget-{ref.pool}", "of this pool alone")
+    assert followed.followed(held, ref).promotion.name == f"budget-{ref.pool}"
 
 
 def test_roles_come_from_claims_or_verified_addresses_only():
@@ -637,7 +734,42 @@ def test_no_fit_is_one_sentence():
     app.run()
     assert not app.exception
     assert [e.value for e in app.error] == ["该基金尚无可显示的模型估计。请执行：forecaster fit tw_nhi"]
-    assert "no whole fit" in [c.value for c in app.caption]
+    assert "程序原文：no whole fit" in [c.value for c in app.caption]
+
+
+@pytest.mark.parametrize("tongue", language.LANGUAGES)
+def test_a_damaged_scenario_and_an_unforeseen_error_are_sentences_in_the_readers_language(
+    ref, tongue, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("FORECASTER_STORE", str(tmp_path / "runs"))
+    held, law = saved.open_store(), {"scheme": {"id": ref.scheme.id}}
+    records = {
+        "good": law | {"reform": {"changes": ["general_premium_rate=0.0557@2027-01-01"]}},
+        "absurd": law | {"reform": {"changes": ["general_premium_rate=9@2027-01-01"]}},
+        "garbled": law | {"reform": {"changes": ["no change at all"]}},
+        "empty": {},
+    }
+    for name, record in records.items():
+        run = held.publish("scenario", ref.scheme.pool, name, record, {"forecast.csv": b"year"}, why="a test")
+        held.promote(run, name, "a test")
+    # The test's own library reads the widgets' words in the language of this thread.
+    with language.speaking(tongue):
+        app = opened("levers", lang=tongue)
+        (said,) = [w.value for w in app.warning]
+        assert all(name in said for name in ("absurd", "garbled", "empty"))
+        assert app.selectbox(key="saved").options == [f"good ({run.created[:10]})"]
+        app.selectbox(key="saved").set_value("good").run()
+        assert app.slider(key=GENERAL).value == 5.57
+        monkeypatch.setattr(saved, "names", lambda *given: 1 / 0)
+        app.run()
+    (failed,) = [e.value for e in app.error]
+    assert not app.exception
+    assert [record.exc_info[0] for record in caplog.records if record.levelname == "ERROR"] == [ZeroDivisionError]
+    # The log's error was wanted here.
+    caplog.clear()
+    for sentence in (said, failed):
+        assert bool(re.search("[\u4e00-\u9fff]", sentence)) == (tongue != language.ENGLISH), sentence
+        assert "cannot be brought back" not in sentence or tongue == language.ENGLISH
 
 
 def test_bayesian_libraries_stay_out_of_the_process():

@@ -50,7 +50,8 @@ def answered(
 def test_every_page_is_told_where_the_server_is_and_answers_carry_headers_of_safety():
     _status, headers, body = answered(compressed=True)
     start = b'<script type="module"'
-    assert body == PAGE.replace(start, server.root_line() + start).replace(b"</head>", assets.hints() + b"</head>")
+    lines = server.root_line() + server.FOLD
+    assert body == PAGE.replace(start, lines + start).replace(b"</head>", assets.hints() + b"</head>")
     assert headers["content-length"] == str(len(body))
     assert b'BACKEND_BASE_URL:location.origin+"/"' in body
     policy = headers["content-security-policy"]

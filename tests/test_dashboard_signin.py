@@ -1,106 +1,76 @@
-"""Sign-in by OIDC in Chromium, against a provider of the tests' own: who sees what, and what is logged."""
+"""Sign-in by OIDC in Chromium, against a provider of its own process: who sees what, and what is logged."""
 
 from __future__ import annotations
 
 import json
-import threading
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import RSAKey
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard_server import CHARTS, PATIENCE, free_port, served
 
 pytestmark = pytest.mark.browser
-CLIENT = "the-dashboard"
 expect.set_options(timeout=PATIENCE)
+# The actuary is known by a verified address, the impostor gives the same address and nobody has verified it.
+PEOPLE = (
+    {"sub": "analyst", "email": "a@example.org", "email_verified": True, "roles": ["analyst"]},
+    {"sub": "actuary", "email": "b@example.org", "email_verified": True},
+    {"sub": "impostor", "email": "b@example.org", "email_verified": False},
+)
+ACCESS = '[access]\nrole_claim = "roles"\nactuaries = ["b@example.org"]'
 
 
-class Provider(ThreadingHTTPServer):
-    """An identity provider that signs in whoever comes, with the claims that the test has put here."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Answers)
-        self.key = RSAKey.generate_key(2048, {"kid": "only"})
-        self.claims: dict[str, object] = {}
-        self.nonces: dict[str, str] = {}
-
-    @property
-    def issuer(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def token(self, nonce: str) -> str:
-        now = int(time.time())
-        fixed = {"iss": self.issuer, "aud": CLIENT, "sub": "someone", "iat": now, "exp": now + 600, "nonce": nonce}
-        return jwt.encode({"alg": "RS256", "kid": "only"}, {**fixed, **self.claims}, self.key)
-
-
-class _Answers(BaseHTTPRequestHandler):
-    server: Provider
-
-    def do_GET(self) -> None:
-        found = urlsplit(self.path)
-        issuer = self.server.issuer
-        if found.path == "/.well-known/openid-configuration":
-            names = {"authorization": "authorize", "token": "token"}
-            self._say(
-                {f"{name}_endpoint": f"{issuer}/{path}" for name, path in names.items()}
-                | {"issuer": issuer, "jwks_uri": f"{issuer}/keys", "id_token_signing_alg_values_supported": ["RS256"]}
-            )
-        elif found.path == "/keys":
-            self._say({"keys": [self.server.key.as_dict(private=False)]})
-        elif found.path == "/authorize":
-            asked = {name: values[0] for name, values in parse_qs(found.query).items()}
-            code = f"code-{len(self.server.nonces)}"
-            self.server.nonces[code] = asked["nonce"]
-            self.send_response(302)
-            back = urlencode({"code": code, "state": asked["state"]})
-            self.send_header("Location", f"{asked['redirect_uri']}?{back}")
-            self.end_headers()
-        else:
-            self.send_error(404)
-
-    def do_POST(self) -> None:
-        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        token = self.server.token(self.server.nonces.pop(body["code"][0]))
-        self._say({"access_token": "a", "token_type": "Bearer", "expires_in": 600, "id_token": token})
-
-    def _say(self, content: dict[str, object]) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing is logged."""
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    """Address of the provider: its discovery, keys, codes and signed tokens are those of a kept library."""
+    port = free_port()
+    people = [f"--user-claims={json.dumps(claims)}" for claims in PEOPLE]
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce=true", *people]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/.well-known/openid-configuration", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None, "the provider did not start"
+                time.sleep(0.25)
+        yield address
+        process.terminate()
 
 
-@pytest.fixture
-def provider() -> Iterator[Provider]:
-    with Provider() as found:
-        thread = threading.Thread(target=found.serve_forever)
-        thread.start()
-        yield found
-        found.shutdown()
-        thread.join()
-
-
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, name: str) -> None:
+    """From the button through the provider's own page and back to the fund's page."""
     page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=f"Authorize as {name}").first.click()
     expect(page.locator(CHARTS)).to_have_count(1)
 
 
-def test_sign_in_gives_the_role_of_the_claims_and_the_log_names_nobody(
-    browser: Browser, provider: Provider, tmp_path: Path
-):
+def sign_out(page: Page) -> None:
+    """Signs out of the dashboard and, on its own page, of the provider too, which sends back."""
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="End session").click()
+    expect(page.get_by_text("Sign in to see the forecasts.")).to_be_visible()
+
+
+def may_download(page: Page) -> bool:
+    expect(page.get_by_role("link", name="Evidence", exact=True)).to_be_visible()
+    return page.get_by_role("link", name="Export", exact=True).count() == 1
+
+
+def may_save(page: Page) -> bool:
+    page.get_by_role("link", name="Levers", exact=True).click()
+    expect(page.get_by_text("simulated futures from the end of")).to_be_visible()
+    return page.get_by_text("Saved scenarios", exact=True).count() == 1
+
+
+def test_sign_in_gives_the_role_of_the_claims_and_the_log_names_nobody(browser: Browser, issuer: str, tmp_path: Path):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     secrets = tmp_path / ".streamlit" / "secrets.toml"
@@ -108,31 +78,34 @@ def test_sign_in_gives_the_role_of_the_claims_and_the_log_names_nobody(
     settings = {
         "redirect_uri": f"{address}/oauth2callback",
         "cookie_secret": "a secret of the tests alone",
-        "client_id": CLIENT,
+        "client_id": "the-dashboard",
         "client_secret": "known to both",
-        "server_metadata_url": f"{provider.issuer}/.well-known/openid-configuration",
+        "server_metadata_url": f"{issuer}/.well-known/openid-configuration",
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    access = '[access]\nrole_claim = "roles"\nactuaries = ["b@example.org"]'
-    secrets.write_text("\n".join(["[auth]", *lines, access]), encoding="utf-8")
-    with served(tmp_path, port, FORECASTER_LOG="json") as log:
+    secrets.write_text("\n".join(["[auth]", *lines, ACCESS]), encoding="utf-8")
+    with served(tmp_path, port, FORECASTER_LOG="json", FORECASTER_STORE=str(tmp_path / "runs")) as log:
         context = browser.new_context()
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(address)
         expect(page.get_by_text("Sign in to see the forecasts.")).to_be_visible()
         assert page.locator(CHARTS).count() == 0
-        provider.claims = {"email": "a@example.org", "email_verified": True, "roles": ["analyst"]}
-        sign_in(page)
-        expect(page.get_by_role("link", name="Export", exact=True)).to_be_visible()
-        # An address that nobody has verified gives nobody's rights.
-        page.get_by_role("button", name="Sign out").click()
-        expect(page.get_by_text("Sign in to see the forecasts.")).to_be_visible()
-        provider.claims = {"email": "b@example.org", "email_verified": False}
-        sign_in(page)
-        expect(page.get_by_role("link", name="Evidence", exact=True)).to_be_visible()
-        assert page.get_by_role("link", name="Export", exact=True).count() == 0
+        sign_in(page, "analyst")
+        assert may_download(page)
+        assert not may_save(page)
+        sign_out(page)
+        sign_in(page, "actuary")
+        assert may_download(page)
+        assert may_save(page)
+        sign_out(page)
+        sign_in(page, "impostor")
+        assert not may_download(page)
+        # Nor by the page's own address.
+        page.goto(f"{address}/export")
+        expect(page.get_by_text("Page not found")).to_be_visible()
         context.close()
     told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
-    assert [line["role"] for line in told if line["event"] == "page"] == ["analyst", "viewer"]
+    roles = [line["role"] for line in told if line["event"] == "page"]
+    assert list(dict.fromkeys(roles)) == ["analyst", "actuary", "viewer"]
     assert "example.org" not in json.dumps(told)

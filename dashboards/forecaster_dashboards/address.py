@@ -28,7 +28,8 @@ def hold(name: str, text: str) -> None:
     if text:
         st.query_params[name] = text
     else:
-        del st.query_params[name]
+        # The browser's own part may arrive between the look and this line, without it.
+        st.query_params.pop(name, None)
 
 
 def held(name: str) -> str:

@@ -10,9 +10,10 @@ import streamlit as st
 
 from forecaster.certificate import NO_FIT, certificate_lines
 from forecaster.errors import ForecasterError
+from forecaster.language import terms
 from forecaster.schemes import Scheme
 from forecaster.scores import MODEL
-from forecaster_dashboards import language, levers, service, words
+from forecaster_dashboards import language, service, words
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import table
@@ -32,7 +33,7 @@ def show(ref: Reference) -> None:
     parameters = parameter_frame(ref.scheme)
     st.subheader(_("Parameters of the law that are assumed"), anchor=False)
     status = _("status")
-    table(parameters[parameters[status] == levers.statuses()["assumed"]].drop(columns=status))
+    table(parameters[parameters[status] == terms.statuses()["assumed"]].drop(columns=status))
     with st.expander(_("All parameters of the scheme")):
         table(parameters)
     st.subheader(_("Assumed, not learnt from figures"), anchor=False)
@@ -78,11 +79,11 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
             _("label"): said(parameter.label),
             _("article"): said(parameter.article),
             _("from"): value.start.isoformat(),
-            _("value"): words.choices().get(value.value, value.value)
+            _("value"): terms.choices().get(value.value, value.value)
             if isinstance(value.value, str)
-            else f"{value.value * words.data_scale(parameter.unit):.10g}",
-            _("unit"): words.data_unit(parameter.unit),
-            _("status"): levers.statuses().get(value.status, value.status),
+            else f"{value.value * terms.data_scale(parameter.unit):.10g}",
+            _("unit"): terms.data_unit(parameter.unit),
+            _("status"): terms.statuses().get(value.status, value.status),
             _("source"): value.source,
             _("note"): said(value.note),
         }
@@ -104,7 +105,7 @@ def verdict_frame(manifest: Mapping[str, Any]) -> pd.DataFrame:
     }
     rows = []
     for name, block in manifest.get("blocks", {}).items():
-        row: dict[str, object] = {_("block"): words.named(words.blocks(), name)}
+        row: dict[str, object] = {_("block"): words.named(terms.blocks(), name)}
         for key, (column, digits) in columns.items():
             found = block.get(key)
             row[column] = _verdict_cell(found, digits)
@@ -250,7 +251,7 @@ def learnt_frame(learnt: pd.DataFrame) -> pd.DataFrame:
         "learnt": _("learnt"),
         "why": _("why this prior"),
     }
-    blocks = ordered["block"].map(lambda name: words.named(words.blocks(), str(name)))
+    blocks = ordered["block"].map(lambda name: words.named(terms.blocks(), str(name)))
     why = ordered["why"].fillna("").map(said)
     return ordered.assign(**cells, learnt=share, block=blocks, why=why)[list(named)].rename(columns=named)
 
@@ -316,12 +317,12 @@ def _past(ref: Reference) -> None:
     )
     columns = ["line", "year", "kind", "q2.5", "q50", "q97.5", "unit", "source"]
     past = ref.history[columns].sort_values(["line", "year"])
-    kinds, scale = words.series(), past["unit"].map(words.data_scale)
+    kinds, scale = words.series(), past["unit"].map(terms.data_scale)
     past = past.assign(
         **{name: past[name] * scale for name in ("q2.5", "q50", "q97.5")},
         line=past["line"].map(record_lines()),
         kind=past["kind"].map(lambda kind: kinds.get(kind, kind)),
-        unit=past["unit"].map(words.data_unit),
+        unit=past["unit"].map(terms.data_unit),
     )
     named = {
         "line": _("line"), "year": _("Year"), "kind": _("kind"), "q2.5": _("2.5% are below"), "q50": _("median"),
@@ -346,9 +347,9 @@ def break_frame(breaks: pd.DataFrame) -> pd.DataFrame:
     }  # fmt: skip
     known = words.checked()
     told = {
-        "size": pd.to_numeric(breaks["size"]) * breaks["unit"].map(words.data_scale),
+        "size": pd.to_numeric(breaks["size"]) * breaks["unit"].map(terms.data_scale),
         "identity": breaks["identity"].map(lambda name: words.named(known, str(name))),
-        "unit": breaks["unit"].map(words.data_unit),
+        "unit": breaks["unit"].map(terms.data_unit),
         "reason": breaks["reason"].map(said),
     }
     return breaks.assign(**told)[list(named)].rename(columns=named)

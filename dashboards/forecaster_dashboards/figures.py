@@ -134,16 +134,21 @@ def lever_name(view: View, name: str) -> str:
 
 def _payers(view: View) -> Drawn:
     found = frames.payers_by_year(view.outcome)
+    # Who pays nothing in any year has no place in the legend.
+    found = found[found.groupby("payer")["value"].transform(lambda paid: paid.abs().max()) > 0.0]
     scale = language.money_scale(view.ref.money)
     rows = [
         {"series": row["payer"], "year": row["year"], "value": row["value"] * scale} for row in found.to_dict("records")
     ]
-    names = {name: text for name, text in words.payers().items() if name in set(found["payer"])}
+    names = {name: text for name, text in words.payers(view.ref.place).items() if name in set(found["payer"])}
     unit = _("{unit} a year", unit=language.money_unit(view.ref.money))
     spec = charts.stacked_chart(rows, names, title=_("Who pays, under your reform"), unit=unit)
     last = {row["series"]: row["value"] for row in rows if row["year"] == view.levers.horizon}
     text = " ".join(f"{names[name]}: {number(value)} {unit}." for name, value in last.items())
-    return spec, text, _("Nominal, mean of the simulated futures. The state as employer counts as government.")
+    note = _("Nominal, mean of the simulated futures.")
+    if view.ref.place.upper() == "TWN":
+        note += " " + _("The state as employer counts as government.")
+    return spec, text, note
 
 
 def _growth(view: View) -> Drawn:

@@ -48,6 +48,9 @@ def show(ref: Reference, stack: Stack, moved: Reform) -> None:
     with st.expander(_("Who pays for the members' care"), key="care_paid", on_change="rerun") as opened:
         if opened.open:
             _payers(view, stack)
+    with st.expander(_("Households in need under the fund's reform"), key="in_need", on_change="rerun") as opened:
+        if opened.open:
+            _in_need(view)
 
 
 def in_fund(ref: Reference, change: Change) -> Change:
@@ -78,19 +81,19 @@ def put_back(ref: Reference) -> None:
 def _payers(view: View, stack: Stack) -> None:
     """Mean payments of a year by payer under both scenarios; they sum to what care costs."""
     ref, horizon = view.ref, view.levers.horizon
-    years = list(range(ref.first_year, horizon + 1))
-    wanted = min(view.levers.start.year + 2, horizon)
-    year = st.selectbox(_("Year"), years, index=years.index(wanted), key=f"care_year.{wanted}.{horizon}", width=200)
+    year = _year(view, "care_year")
     with st.spinner(_("Finding who pays for the members' care ...")):
         both = [service.care(ref, horizon, reform) for reform in (Reform(), view.reform)]
     names = {layer.id: said(layer.label) for layer in stack.layers} | {OUT_OF_POCKET: _("Paid by the household")}
-    scale, at = language.money_scale(ref.money), years.index(year)
+    scale, at = language.money_scale(ref.money), year - ref.first_year
     values = [np.array([scale * found[payer][at] for payer in names]) for found in both]
     whole = [np.append(paid, paid.sum()) for paid in values]
     unit = language.money_unit(ref.money)
     table(
         {
-            f"{_('payer')} ({unit})": np.array([*names.values(), words.payers()["total"]], dtype=object),
+            words.with_note(_("payer"), unit): np.array(
+                [*names.values(), words.payers(ref.place)["total"]], dtype=object
+            ),
             words.scenarios()["today"]: whole[0],
             words.scenarios()["reform"]: whole[1],
             # Rounded, or a sum's last bit would show as a minus zero.
@@ -101,5 +104,35 @@ def _payers(view: View, stack: Stack) -> None:
         _(
             "Mean of the simulated futures, nominal. The layers that the fund pays sum to its outgo; people are not "
             "taken to use more care when it is paid better."
+        )
+    )
+
+
+def _year(view: View, key: str) -> int:
+    """The year that a table is about: two years into the reform, until the reader chooses another."""
+    horizon = view.levers.horizon
+    years = list(range(view.ref.first_year, horizon + 1))
+    wanted = min(max(view.levers.start.year + 2, years[0]), horizon)
+    return int(st.selectbox(_("Year"), years, index=years.index(wanted), key=f"{key}.{wanted}.{horizon}", width=200))
+
+
+def _in_need(view: View) -> None:
+    """Shares of households that care would ruin, after all payers, with their 80% range over the simulated futures."""
+    ref, horizon = view.ref, view.levers.horizon
+    year = _year(view, "need_year")
+    with st.spinner(_("Drawing households ...")):
+        both = [service.in_need(ref, horizon, reform, year) for reform in (Reform(), view.reform)]
+    names = words.measures_of_need()
+    columns = {_("share of households"): np.array([names[measure] for measure in both[0]], dtype=object)}
+    for scenario, found in zip(words.scenarios().values(), both, strict=True):
+        for place, quantile in enumerate(("low80", "median", "high80")):
+            shares = np.array([100.0 * values[place] for values in found.values()])
+            columns[f"{scenario}: {words.quantiles()[quantile]}"] = shares
+    table(columns, digits=2)
+    st.caption(
+        _(
+            "Of all households of mainland China after every payer. The layers' terms move these shares, and those of "
+            "the fund's levers that change who is covered and how well; premiums are no payment for care. Many figures "
+            "behind it are assumed: docs/stack.md."
         )
     )

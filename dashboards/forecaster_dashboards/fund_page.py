@@ -11,7 +11,19 @@ import numpy as np
 import streamlit as st
 
 from forecaster.policy import Reform
-from forecaster_dashboards import address, charts, figures, frames, language, levers, references, service, state, words
+from forecaster_dashboards import (
+    address,
+    charts,
+    figures,
+    followed,
+    frames,
+    language,
+    levers,
+    references,
+    service,
+    state,
+    words,
+)
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
@@ -24,6 +36,7 @@ CHART = "chart"
 def show(ref: Reference) -> None:
     """Draw the page."""
     _body(ref)
+    followed.show(ref)
     _background(ref)
 
 

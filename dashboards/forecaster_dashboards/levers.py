@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from forecaster.language import terms
 from forecaster.parameters import Parameter
 from forecaster.policy import Change, Reform
 from forecaster_dashboards import address, language, state, words
@@ -18,6 +19,7 @@ from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY, Levers
 
 START, HORIZON, FOLLOWS, LONG_PAST = "start", "horizon", "follows", "long_past"
 DAYS, LATER, HISTORY, NOTES, READY, KEPT = "days", "later", "history", "link_notes", "levers_ready", "kept"
+COUNTED = "levers_counted"
 MOST_KEPT, MOST_STEPS_BACK = 3, 50
 
 
@@ -83,8 +85,23 @@ def read(ref: Reference, text: str) -> tuple[Levers, list[str]]:
     return state.from_link(text, ref.law, ref.levers, ref.fit_hash, years, ref.horizons, unmoved(ref))
 
 
+def _count_anew(ref: Reference) -> None:
+    """Amounts of money stand in the widgets as the reader counts them: in 億 where they stood in thousand millions."""
+    before, now = st.session_state.get(COUNTED, language.current()), language.current()
+    st.session_state[COUNTED] = now
+    if before == now:
+        return
+    for name in ref.levers:
+        parameter = ref.scheme.parameters[name]
+        if parameter.bounds and key(name) in st.session_state:
+            with language.speaking(before):
+                value = state.meant(parameter, float(st.session_state[key(name)]))
+            st.session_state[key(name)] = state.shown(parameter, value)
+
+
 def prepare(ref: Reference) -> None:
     """Put the levers where the address or the law has them: once in a session, and for every other address or pool."""
+    _count_anew(ref)
     link = st.query_params.get(address.LINK, "")
     known = st.session_state.get(READY)
     if known == (ref.pool, link) or (known is not None and known[0] == ref.pool and not link):
@@ -223,10 +240,10 @@ def widget(ref: Reference, name: str, *, marked: bool = False, disabled: bool = 
     shared: dict[str, Any] = {"key": key(name), "help": explained(ref, name, day), "persist_state": "session"}
     title = words.label(parameter, name)
     if not parameter.bounds:
-        law = words.choices().get(state.law_word(ref.law, name, day), "")
+        law = terms.choices().get(state.law_word(ref.law, name, day), "")
         st.selectbox(
-            f"{title} ({_('today: {value}', value=law)})", parameter.choices,
-            format_func=lambda word: words.choices().get(word, word), **shared,
+            words.with_note(title, _("today: {value}", value=law)), parameter.choices,
+            format_func=lambda word: terms.choices().get(word, word), **shared,
         )  # fmt: skip
         return
     steps = state.grid(parameter)
@@ -235,7 +252,8 @@ def widget(ref: Reference, name: str, *, marked: bool = False, disabled: bool = 
     unit = words.unit(parameter, steps.scale)
     label = _("{label}, {unit}", label=title, unit=unit) if unit else title
     if not marked:
-        label += f" ({_('today: {value}', value=language.number(state.shown(parameter, law_value), steps.decimals))})"
+        shown = language.number(state.shown(parameter, law_value), steps.decimals)
+        label = words.with_note(label, _("today: {value}", value=shown))
     shared |= {"step": steps.step, "format": f"%.{steps.decimals}f", "disabled": disabled}
     if parameter.unit in {"share", "persons", "months", "times"}:
         st.slider(label, low, high, **shared)
@@ -268,7 +286,9 @@ def explained(ref: Reference, name: str, day: dt.date) -> str:
     """What stands behind a lever's question mark: article, bounds and who says so, today's value and its source."""
     parameter = ref.scheme.parameters[name]
     since, source, status = in_force(parameter, day)
-    text = f"{language.said(parameter.label)} ({language.said(parameter.article)}). "
+    text = (
+        _("{label} ({article}).", label=language.said(parameter.label), article=language.said(parameter.article)) + " "
+    )
     if parameter.bounds:
         low, high = (words.lever_value(parameter, value) for value in parameter.bounds)
         text += _("From {low} to {high}: {source}. ", low=low, high=high, source=language.said(parameter.bounds_source))
@@ -276,18 +296,8 @@ def explained(ref: Reference, name: str, day: dt.date) -> str:
         "Today's value holds since {day}; source {source}, {status}.",
         day=language.day(since),
         source=source,
-        status=statuses().get(status, status),
+        status=terms.statuses().get(status, status),
     )
-
-
-def statuses() -> dict[str, str]:
-    """How sure a value of the law is."""
-    return {
-        "enacted": _("enacted"),
-        "proposed": _("proposed"),
-        "assumed": _("assumed"),
-        "projected": _("projected"),
-    }
 
 
 def title(ref: Reference, name: str) -> str:

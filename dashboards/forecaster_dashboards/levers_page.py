@@ -7,8 +7,9 @@ import datetime as dt
 import streamlit as st
 
 from forecaster.errors import ForecasterError
+from forecaster.language import terms
 from forecaster.policy import Change
-from forecaster.store import Run
+from forecaster.store import open_store, store_configured
 from forecaster_dashboards import (
     access,
     charts,
@@ -26,7 +27,7 @@ from forecaster_dashboards import (
 from forecaster_dashboards.language import _, number
 from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY
-from forecaster_dashboards.view import View, draw, fragment, table, view_of
+from forecaster_dashboards.view import View, detail, draw, fragment, table, view_of
 
 PRESET = "preset"
 MOST_STEPS = 20
@@ -72,10 +73,11 @@ def _presets(ref: Reference) -> None:
     )  # fmt: skip
     with st.expander(_("What the plans are and where they come from")):
         for preset in ref.presets:
-            status = levers.statuses().get(preset.status, preset.status)
+            status = terms.statuses().get(preset.status, preset.status)
             source = _("source {id}", id=preset.source) if preset.source else _("no source: made to show the lever")
             st.markdown(
-                f"**{language.said(preset.label)}** ({status}; {source})  \n{language.said(preset.description)}"
+                words.with_note(f"**{language.said(preset.label)}**", f"{status}{_('; ')}{source}")
+                + f"  \n{language.said(preset.description)}"
             )
 
 
@@ -263,21 +265,39 @@ def _compare(view: View) -> None:
 def _saved(view: View) -> None:
     """Scenarios by name in the run store, for those who may write there."""
     ref = view.ref
-    held = saved.store() if access.may_save() else None
-    if held is None:
+    if not access.may_save() or not store_configured():
         return
     st.subheader(_("Saved scenarios"), anchor=False)
-    known = saved.names(held, ref.scheme.pool, ref.scheme.id)
+    try:
+        held = open_store()
+        known = saved.names(held, ref.scheme.pool, ref.scheme.id)
+    except ForecasterError as error:
+        st.error(_("The run store does not answer, so saved scenarios cannot be brought back now."))
+        detail(error)
+        return
+    plans = {name: plan for name, run in known.items() if (plan := saved.reform_of(run, ref.law)) is not None}
+    if damaged := [name for name in known if name not in plans]:
+        st.warning(
+            _(
+                "These saved scenarios are damaged or today's law does not take their values, so they cannot be "
+                "brought back: {names}. Set the levers anew and save them under another name.",
+                names=language.any_of(damaged),
+            )
+        )
 
     def bring_back() -> None:
         chosen = st.session_state["saved"]
         if chosen:
-            levers.put(ref, levers_of_run(ref, known[chosen]))
+            start, horizon = st.session_state[levers.START], st.session_state[levers.HORIZON]
+            levers.put(ref, state.levers_of(ref.law, ref.levers, plans[chosen], start, horizon))
+            left_out = {change.name for change in plans[chosen].changes} - set(ref.levers)
+            said = _("Not taken from the saved scenario: {names}.", names=language.any_of(sorted(left_out)))
+            st.session_state[levers.NOTES] = [said] if left_out else []
             st.session_state["saved"] = None
 
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     left.selectbox(
-        _("Bring back"), list(known), index=None, key="saved", on_change=bring_back,
+        _("Bring back"), list(plans), index=None, key="saved", on_change=bring_back,
         format_func=lambda name: f"{name} ({known[name].created[:10]})", placeholder=_("choose a scenario"),
     )  # fmt: skip
     name = middle.text_input(_("Save as"), key="save_as", max_chars=64, placeholder=_("letters, digits, - and _"))
@@ -287,15 +307,10 @@ def _saved(view: View) -> None:
             with st.spinner(_("Saving ...")):
                 both = (view.today.scenario, view.outcome.scenario)
                 pool = references.served_pools()[ref.pool]
-                run = saved.save(held, pool, both, export_page.manifest(view), name, f"dashboard: {name}")
+                made = export_page.manifest(view)
+                run = saved.save(held, pool, both, made, name, f"dashboard: {name}", ref.record)
         except ForecasterError as error:
             st.error(_("It could not be saved; nothing was changed."))
-            st.caption(str(error))
+            detail(error)
         else:
             st.success(_("Saved as {name}, run {run}.", name=name, run=run.short))
-
-
-def levers_of_run(ref: Reference, run: Run) -> state.Levers:
-    """Levers of a saved scenario, at today's start and horizon."""
-    start = st.session_state[levers.START]
-    return state.levers_of(ref.law, ref.levers, saved.reform_of(run), start, st.session_state[levers.HORIZON])

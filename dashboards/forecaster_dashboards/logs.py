@@ -1,6 +1,7 @@
-"""Log lines as JSON for whoever runs the dashboard on a server: ``FORECASTER_LOG=json``; nothing is written without it.
+"""Log lines as JSON for whoever runs the dashboard on a server: ``FORECASTER_LOG=json``; no page is logged without it.
 
-A line holds which page was opened, of which fund, in which language and role; no address, no name, no lever.
+A line holds which page was opened, of which fund, in which language and role; no address, no name, no lever. Errors
+that nobody foresaw are written always, with their traceback, which may show a lever's value.
 """
 
 from __future__ import annotations
@@ -43,3 +44,9 @@ def opened(page: str, pool: str, language: str, role: str) -> None:
     """A page was opened."""
     begin()
     LOGGER.info("page", extra={"told": {"page": page, "pool": pool, "language": language, "role": role}})
+
+
+def failed(where: str) -> None:
+    """A page or a part of one could not be made; called where the error is caught, whose traceback is written."""
+    begin()
+    LOGGER.exception("failed", extra={"told": {"where": where}})

@@ -9,6 +9,7 @@ import streamlit as st
 
 from forecaster.certificate import coverage_warnings
 from forecaster.errors import ForecasterError
+from forecaster.language import terms
 from forecaster_dashboards import access, address, language, levers, logs, look, references, view, words
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
@@ -59,7 +60,10 @@ def choose_language() -> None:
 
 
 def _language_chosen() -> None:
-    chosen = st.session_state[view.LANGUAGE]
+    chosen = st.session_state.get(view.LANGUAGE)
+    if chosen not in language.LANGUAGES:
+        # A widget that is being taken away says that it has no choice.
+        return
     st.session_state["language_asked"] = chosen
     address.hold(address.LANGUAGE, chosen)
     # Sentences about a link were said in the other language.
@@ -78,27 +82,32 @@ def _hold_pool() -> None:
 
 def _page(name: str, title: str) -> Callable[[], None]:
     def show() -> None:
-        _header(title if name != "fund" else _("Will the fund last?"))
-        pool = st.session_state[POOL]
-        try:
-            with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
-                ref = references.reference(pool)
-        except (ForecasterError, ImportError) as error:
-            st.error(
-                _("There is no fit of this fund that could be shown. Make one with: forecaster fit {pool}", pool=pool)
-            )
-            st.caption(str(error))
-            return
-        _about(ref)
-        levers.prepare(ref)
-        levers.put_back()
-        address.meet()
-        logs.opened(name, pool, language.current(), access.role())
-        import_module(f"forecaster_dashboards.{name}_page").show(ref)
-        view.source_note(ref)
+        with view.in_words(name):
+            _header(title if name != "fund" else _("Will the fund last?"))
+            ref = _reference(st.session_state[POOL])
+            if ref is None:
+                return
+            _about(ref)
+            levers.prepare(ref)
+            levers.put_back()
+            address.meet()
+            logs.opened(name, ref.pool, language.current(), access.role())
+            import_module(f"forecaster_dashboards.{name}_page").show(ref)
+            view.source_note(ref)
 
     show.__name__ = name
     return show
+
+
+def _reference(pool: str) -> Reference | None:
+    """What the pages are about; None, with a sentence, where the fund has no fit that could be shown."""
+    try:
+        with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
+            return references.reference(pool)
+    except (ForecasterError, ImportError) as error:
+        st.error(_("There is no fit of this fund that could be shown. Make one with: forecaster fit {pool}", pool=pool))
+        view.detail(error)
+        return None
 
 
 def _header(title: str) -> None:
@@ -143,12 +152,7 @@ def _about(ref: Reference) -> None:
 
 def warnings(ref: Reference) -> tuple[str, ...]:
     """What must stand on the face of every page, in the reader's language where the words are known beforehand."""
-    known = {
-        "not backtested": _("Not backtested: these bands have never been held against what came."),
-        "stale": _("The backtest belongs to another model or other figures than this fit."),
-        "damaged": _("The record of the backtest is damaged and cannot be trusted."),
-    }
-    record = ref.record
+    known, record = terms.records(), ref.record
     if record is None or language.current() == language.ENGLISH:
         return ref.warnings
     said = [known[record.status]] if record.status in known else []

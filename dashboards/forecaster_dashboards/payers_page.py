@@ -55,7 +55,7 @@ def _categories(view: View, year: int) -> None:
     st.markdown(f"**{_('General premium by category in {year}', year=year)}**")
     found = service.categories(view.outcome, year)
     scale = language.money_scale(view.ref.money)
-    payers = words.payers()
+    payers = words.payers(view.ref.place)
     known = [payer for payer in payers if any(key[1] == payer for key in found)]
     labels = {name: said(category.label) for name, category in view.ref.scheme.categories.items()}
     columns: dict[str, np.ndarray] = {

@@ -22,7 +22,7 @@ from forecaster_dashboards import address, charts, fund_care, language, state, w
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import draw, fragment, table
+from forecaster_dashboards.view import detail, draw, fragment, table
 
 CLAIMS = 60
 HOUSEHOLDS = 20000
@@ -123,7 +123,7 @@ def _body(ref: Reference) -> None:
         fund_care.show(ref, stack, reform)
     except ForecasterError as error:
         st.error(_("These terms contradict each other. Put one of them back."))
-        st.caption(str(error))
+        detail(error)
 
 
 def _years(stack: Stack, ref: Reference) -> list[int]:
@@ -219,9 +219,10 @@ def _changes(stack: Stack, year: int) -> Reform:
         today = float(law.path(name, np.array([year]))[0])
         key = f"term.{stack.id}.{name}.{year}"
         st.session_state.setdefault(key, round(state.shown(parameter, today), steps.decimals))
+        named = _("{label}, {unit}", label=title(name), unit=words.unit(parameter, steps.scale))
+        law_value = number(state.shown(parameter, today), steps.decimals)
         value = columns[i % 2].number_input(
-            f"{title(name)}, {words.unit(parameter, steps.scale)} "
-            f"({_('today: {value}', value=number(state.shown(parameter, today), steps.decimals))})",
+            words.with_note(named, _("today: {value}", value=law_value)),
             low, high, step=steps.step, format=f"%.{steps.decimals}f", key=key,
         )  # fmt: skip
         meant = state.meant(parameter, float(value))
@@ -243,7 +244,7 @@ def _person(stack: Stack, law: Policy, year: int) -> tuple[str, tuple[str, ...]]
     shares = _optional(stack, law, year, group)
     covered = right.multiselect(
         _("who is also covered by"), list(shares), key=f"covered.{stack.id}.{group}",
-        format_func=lambda name: f"{names[name]} ({percent(shares[name])})",
+        format_func=lambda name: words.with_note(names[name], percent(shares[name])),
         help=_("In brackets the share of the group that has it."), placeholder=_("nothing else"),
     )  # fmt: skip
     return group, tuple(covered)
@@ -311,14 +312,6 @@ def _measures(name: str, token: str, year: int) -> pd.DataFrame:
     return found[found["place"] == ALL]
 
 
-def measure_names() -> dict[str, str]:
-    """Measures of what care does to households."""
-    return {
-        "catastrophic_usual": _("catastrophic: over 40% of what it can pay, %"),
-        "impoverished": _("pushed below subsistence, %"),
-    }
-
-
 def _households(stack: Stack, reform: Reform, year: int) -> None:
     """Households in need before any payer and after each of them."""
     title = _("Households in need before and after each payer")
@@ -336,10 +329,10 @@ def _households(stack: Stack, reform: Reform, year: int) -> None:
         columns: dict[str, np.ndarray] = {
             _("after"): np.array([kinds.get(stage, _("before any payer")) for stage in stages], dtype=object)
         }
-        for measure, label in measure_names().items():
+        for measure, label in words.measures_of_need().items():
             for scenario, frame in zip(words.scenarios().values(), both, strict=True):
                 values = frame[frame["measure"] == measure].set_index("stage")["value"]
-                columns[f"{scenario}: {label}"] = np.array([100.0 * float(values[stage]) for stage in stages])
+                columns[f"{scenario}: {label}"] = 100.0 * values.reindex(stages).to_numpy(float)
         table(columns, digits=2)
         st.caption(
             _(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -11,11 +12,12 @@ from forecaster.errors import ForecasterError
 from forecaster.parameters import Parameter
 from forecaster.schemes import Scheme, load_scheme, scheme_ids
 from forecaster.transplant import CARRIED
+from forecaster.transplant_need import BORNE, CUT, WITH, WITHOUT
 from forecaster_dashboards import charts, frames, language, references, service, words
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import draw, fragment, table
+from forecaster_dashboards.view import detail, draw, fragment, table
 
 MOST = 4
 
@@ -122,12 +124,38 @@ def _transplant(ref: Reference) -> None:
     draw(charts.lines_chart(rows, names, title=_("{title}: medians", title=title), digits=2), " ".join(told))
     st.markdown("  \n".join(told))
     st.caption(" ".join(language.said(text) for text in assumptions))
+    with st.expander(_("Households in need, without and with the rule"), key="rule_need", on_change="rerun") as opened:
+        if opened.open:
+            _need(ref, donor, rule, year)
+
+
+def _need(ref: Reference, donor: str, rule: str, year: int) -> None:
+    """Shares of households that care would ruin, or why nothing tells them."""
+    try:
+        with st.spinner(_("Drawing households ...")):
+            found = service.transplanted_need(ref, donor, rule, year)
+    except ForecasterError as error:
+        st.info(_("What the rule does to households cannot be told here."))
+        detail(error)
+        return
+    readings = {
+        WITHOUT: words.scenarios()["today"],
+        WITH: _("with the rule"),
+        BORNE: _("with the rule, patients bear the rest"),
+        CUT: _("with the rule, care is cut"),
+    }
+    measures = words.measures_of_need()
+    columns = {words.with_note(_("share of households"), str(year)): np.array(list(measures.values()), dtype=object)}
+    for reading, shares in found.items():
+        columns[readings[reading]] = np.array([100.0 * shares[measure] for measure in measures])
+    table(columns, digits=2)
+    st.caption(_("Medians of the simulated futures, of all households of mainland China after every payer."))
 
 
 def _title(scheme: Scheme) -> str:
-    until = "" if scheme.end is None else f", {_('until {day}', day=language.day(scheme.end))}"
+    until = "" if scheme.end is None else _(", ") + _("until {day}", day=language.day(scheme.end))
     place = words.places().get(scheme.place.upper(), scheme.place)
-    return f"{language.said(scheme.label)} ({place}{until})"
+    return words.with_note(language.said(scheme.label), f"{place}{until}")
 
 
 def value_on(parameter: Parameter, day: dt.date) -> str:

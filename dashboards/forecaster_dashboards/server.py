@@ -26,8 +26,8 @@ from forecaster_dashboards import assets, references
 
 # The script that Streamlit runs for every page.
 PAGE = Path(__file__).resolve().with_name("page.py")
-# Inline are the line below, the one that sets the page's language, and Streamlit's own; nothing is evaluated. The own
-# origin is what the browser's address says, behind a proxy too, and takes in its websocket.
+# Inline are the two lines below, the one that sets the page's language, and Streamlit's own; nothing is evaluated.
+# The own origin is what the browser's address says, behind a proxy too, and takes in its websocket.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
@@ -38,6 +38,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+# On a telephone the menu lies over the page; Streamlit leaves it open when a page has been chosen.
+FOLD = (
+    b"<script>addEventListener('click',e=>{if(innerWidth<768&&e.target.closest('[data-testid=stSidebarNavLink]'))"
+    b"setTimeout(()=>document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click(),150)})</script>"
+)
 FIRST = "fund"
 _BEFORE, _END = b'<script type="module"', b"</head>"
 
@@ -50,8 +55,8 @@ def root_line() -> bytes:
 
 
 def told(page: bytes) -> bytes:
-    """The page with :func:`root_line`, and at the end of its head the scripts that the browser will need next."""
-    return page.replace(_BEFORE, root_line() + _BEFORE, 1).replace(_END, assets.hints() + _END, 1)
+    """The page with :func:`root_line` and :data:`FOLD`, and in its head the scripts that the browser will need next."""
+    return page.replace(_BEFORE, root_line() + FOLD + _BEFORE, 1).replace(_END, assets.hints() + _END, 1)
 
 
 class Guarded:

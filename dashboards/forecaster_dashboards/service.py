@@ -18,11 +18,12 @@ from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.export import BASELINE, REFORM, Scenario
 from forecaster.lifetimes import Cohorts, birth_cohorts, past_accounts
-from forecaster.mainland import care_payers
+from forecaster.mainland import care_payers, households_in_need
 from forecaster.observations import Observations, load_observations
 from forecaster.policy import Change, Reform
 from forecaster.solve import Goal, Required, required_value
-from forecaster.transplant import transplant
+from forecaster.transplant import Transplanted, transplant
+from forecaster.transplant_need import households
 from forecaster.who_pays import Incidence, IncomeGroups, by_category, incidence_of, income_groups
 from forecaster_dashboards import references, state
 from forecaster_dashboards.frames import Outcome, Past, history_of
@@ -114,6 +115,13 @@ def spread_shares(ref: Reference, horizon: int, reform: Reform) -> dict[str, flo
 
 
 @kept(8)
+def _laid_over(ref: Reference, donor: str, rule: str, year: int) -> Transplanted:
+    giver = references.reference(donor)
+    start = dt.date(ref.first_year + 1, 1, 1)
+    return transplant(rule, giver.law, ref.law, cut(ref, year), start, lambda: giver.basis.until(year))
+
+
+@kept(8)
 def transplanted(ref: Reference, donor: str, rule: str, year: int) -> tuple[Outcome, Outcome, tuple[str, ...]]:
     """The fund without and with a rule of another fund's law, and what that assumes.
 
@@ -122,12 +130,31 @@ def transplanted(ref: Reference, donor: str, rule: str, year: int) -> tuple[Outc
     ForecasterError
         When the donor has no such rule, or the two do not fit together.
     """
-    giver = references.reference(donor)
-    start = dt.date(ref.first_year + 1, 1, 1)
-    found = transplant(rule, giver.law, ref.law, cut(ref, year), start, lambda: giver.basis.until(year))
+    found = _laid_over(ref, donor, rule, year)
     pairs = ((found.basis, found.policy, BASELINE), (found.with_basis, found.with_policy, REFORM))
     before, after = (Outcome(Scenario(name, held, law, project(held, law))) for held, law, name in pairs)
     return before, after, found.assumptions
+
+
+@kept(8)
+def transplanted_need(ref: Reference, donor: str, rule: str, year: int) -> dict[str, dict[str, float]]:
+    """Households in need at the end of ``year`` without and with a rule: reading, measure to the median share.
+
+    The readings are those of :func:`forecaster.transplant_need.households`.
+
+    Raises
+    ------
+    ForecasterError
+        Where nothing tells it, with the reason.
+    """
+    giver = references.reference(donor)
+    joining = (cut(giver, year), giver.law) if rule == "merge" else None
+    own = (cut(ref, year), ref.law)
+    found = households(rule, _laid_over(ref, donor, rule, year), own, [year], ref.first_year + 1, joining)
+    return {
+        reading: {measure: float(np.median(shares)) for (_at, _place, measure), shares in need.items()}
+        for reading, need in found.items()
+    }
 
 
 @kept(8)
@@ -138,6 +165,20 @@ def care(ref: Reference, horizon: int, reform: Reform) -> dict[str, np.ndarray]:
     outcome = reformed(ref, horizon, reform)
     found = care_payers(outcome.basis, outcome.policy, outcome.projection.outgo)
     return {} if found is None else dict(zip(found.payers, found.amounts.mean(axis=2), strict=True))
+
+
+@kept(16)
+def in_need(ref: Reference, horizon: int, reform: Reform, year: int) -> dict[str, np.ndarray]:
+    """Households in need after all payers: measure to 10%, 50% and 90% quantile over draws of their share ``(3,)``.
+
+    Raises
+    ------
+    ForecasterError
+        When no households are held for the layers behind the fund.
+    """
+    outcome = reformed(ref, horizon, reform)
+    found = households_in_need(outcome.basis, outcome.policy, [year])
+    return {measure: np.quantile(shares, (0.1, 0.5, 0.9)) for (_at, _place, measure), shares in found.items()}
 
 
 @kept(8)

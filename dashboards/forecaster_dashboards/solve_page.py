@@ -149,8 +149,11 @@ def _costs(view: View, lever: str, goal: Goal, answer: Required) -> None:
 def payer_table(view: View, frame: pd.DataFrame) -> None:
     """Who pays under today's law and under a reform, in the reader's unit."""
     scale = language.money_scale(view.ref.money)
+    # Who pays nothing in either scenario is left out.
+    frame = frame[(frame["today"] != 0.0) | (frame["reform"] != 0.0) | (frame["payer"] == "total")]
+    payers = words.payers(view.ref.place)
     shown = frame.assign(
-        payer=[words.payers()[name] for name in frame["payer"]],
+        payer=[payers[name] for name in frame["payer"]],
         **{name: frame[name] * scale for name in ("today", "reform", "difference")},
     )
     named = {

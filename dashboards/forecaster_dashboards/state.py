@@ -48,7 +48,10 @@ class Grid:
 
 
 def grid(parameter: Parameter) -> Grid:
-    """Units and steps in which a parameter is moved: percent for a share, millions for large amounts."""
+    """Units and steps in which a parameter is moved: percent for a share, and money as the reader counts it.
+
+    Large amounts are counted in thousand millions and millions in English, in 億 and 萬 in Chinese.
+    """
     low, high = parameter.bounds or (0.0, 0.0)
     if parameter.unit == "share":
         step = 0.01 if high - low <= 0.06 else 0.1 if high - low <= 0.2 else 0.5
@@ -57,8 +60,10 @@ def grid(parameter: Parameter) -> Grid:
         return Grid(1.0, 0.01, 2)
     if parameter.unit.split(" ")[0] in {"TWD", "CNY"} and "bn" not in parameter.unit:
         if high > 1e8 and parameter.unit.startswith("TWD"):
-            return Grid(1e-6, 1.0, 0)
+            return Grid(1e-6, 1.0, 0) if language.current() == language.ENGLISH else Grid(1e-4, 100.0, 0)
         return Grid(1.0, 1000.0 if high >= 1e5 else 10.0, 0)
+    if "bn" in parameter.unit and (scale := language.money_scale("TWD bn")) != 1.0:
+        return Grid(scale, 1.0 if high - low <= 20.0 else scale, 0)
     return Grid(1.0, 0.1 if high - low <= 20.0 else 1.0, 1)
 
 

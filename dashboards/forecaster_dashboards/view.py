@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import streamlit as st
 
 from forecaster.errors import ForecasterError
 from forecaster.policy import Reform
-from forecaster_dashboards import charts, frames, language, levers, service, state, words
+from forecaster_dashboards import charts, frames, language, levers, logs, service, state, words
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
@@ -73,13 +74,36 @@ class View:
         return words.fan_words(title, self.levers.horizon, today, reform, unit, digits)
 
 
+def detail(error: Exception) -> None:
+    """What the engine says about a fault, under a sentence in the reader's language: its own words are English."""
+    st.caption(_("In the engine's words: {text}", text=str(error)))
+
+
+@contextmanager
+def in_words(where: str) -> Iterator[None]:
+    """A sentence in the reader's language for an error that nobody foresaw; its traceback goes to the log."""
+    try:
+        yield
+    # Whatever it is: Streamlit would show an English box in its place. What ends a run on purpose is no Exception.
+    except Exception:  # noqa: BLE001
+        logs.failed(where)
+        st.error(
+            _(
+                "This part of the page could not be made; nothing was changed. Load the page again, or go back to "
+                "today's law with an address without “?”. If that does not help, tell whoever runs this dashboard: its "
+                "log says what went wrong."
+            )
+        )
+
+
 def fragment(body: Callable[..., None]) -> Callable[..., None]:
     """A part of a page that reruns alone, in the session's language."""
 
     @st.fragment
     def run(*args: Any) -> None:
         language.speak(st.session_state[LANGUAGE])
-        body(*args)
+        with in_words(body.__module__.rpartition(".")[2]):
+            body(*args)
 
     return run
 
@@ -155,7 +179,9 @@ def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, d
             else:
                 columns[name] = st.column_config.NumberColumn(format=f"%.{digits}f")
     height: Literal["content", "auto"] = "content" if len(shown) <= LONGEST_WHOLE else "auto"
-    st.dataframe(shown, hide_index=True, column_config=columns, width="stretch", height=height)
+    st.dataframe(
+        shown, hide_index=True, column_config=columns, width="stretch", height=height, placeholder="–",
+    )  # fmt: skip
 
 
 def _rounded(shown: pd.DataFrame | pa.Table, name: str, values: np.ndarray) -> pd.DataFrame | pa.Table:

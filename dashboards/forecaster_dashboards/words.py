@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from forecaster.language import terms
 from forecaster.parameters import Parameter
 from forecaster_dashboards import language
 from forecaster_dashboards.language import _, number, percent, said
@@ -98,13 +99,14 @@ def lines() -> dict[str, str]:
     }
 
 
-def payers() -> dict[str, str]:
-    """Who pays into the fund."""
+def payers(place: str = "TWN") -> dict[str, str]:
+    """Who pays into the fund; Taiwan's has earmarked money, and the state pays as an employer too."""
+    taiwan = place.upper() == "TWN"
     return {
         "insured": _("Insured people"),
         "employers": _("Employers"),
-        "government": _("Government, as employer too"),
-        "earmarked_and_other": _("Tobacco surcharge, lottery, other"),
+        "government": _("Government, as employer too") if taiwan else _("Government"),
+        "earmarked_and_other": _("Tobacco surcharge, lottery, other") if taiwan else _("Other income"),
         "investment": _("The fund's own yield"),
         "total": _("All"),
     }
@@ -133,18 +135,6 @@ def places() -> dict[str, str]:
     return {"TWN": _("Taiwan"), "CHN": _("mainland China")}
 
 
-def blocks() -> dict[str, str]:
-    """Blocks of the model."""
-    return {
-        "economy": _("economy"),
-        "fertility": _("fertility"),
-        "fund": _("fund"),
-        "migration": _("migration"),
-        "mortality": _("mortality"),
-        "plain": _("accounts alone"),
-    }
-
-
 def checked() -> dict[str, str]:
     """Quantities, lines and units of the checks on futures and of the accounts' breaks."""
     return {
@@ -162,28 +152,6 @@ def checked() -> dict[str, str]:
         "reserve_roll": _("reserve from year to year"),
         "reserve_months": _("reserve in months of outgo"),
     }
-
-
-def data_unit(unit: str) -> str:
-    """A unit as the data files write it: money, a share, persons."""
-    currency, _sep, rest = unit.partition(" ")
-    if currency.isupper() and len(currency) == 3:
-        known = {
-            "": "{currency}",
-            "bn": language.money_unit(f"{currency} bn"),
-            "bn per year": _("{currency} a year", currency=language.money_unit(f"{currency} bn")),
-            "per month": _("{currency} a month"),
-            "per person-year": _("{currency} a head and year"),
-        }
-        return known[rest].format(currency=language.money_unit(currency)) if rest in known else unit
-    plain = {"share": _("share"), "months": _("months"), "persons": _("persons"), "times": _("times"),
-             "choice": _("choice"), "years": _("years"), "million persons": _("million people")}  # fmt: skip
-    return plain.get(unit, unit)
-
-
-def data_scale(unit: str) -> float:
-    """Factor from a figure of the data files to the unit that :func:`data_unit` names."""
-    return language.money_scale(unit.removesuffix(" per year"))
 
 
 def short_labels() -> dict[str, str]:
@@ -207,21 +175,23 @@ def short_labels() -> dict[str, str]:
     }
 
 
-def choices() -> dict[str, str]:
-    """Words of the law's choices."""
-    return {
-        "on": _("on"),
-        "off": _("off"),
-        "income": _("all income"),
-        "outlay": _("outlay"),
-        "in_year": _("in the year it is owed for"),
-        "year_after": _("a year later"),
-    }
-
-
 def label(parameter: Parameter, name: str = "") -> str:
     """A lever's name: its short one if it has one, else the label of the law's file."""
     return short_labels().get(name) or said(parameter.label)
+
+
+def with_note(text: str, note: str) -> str:
+    """A text with a note in brackets, as the reader's language sets them."""
+    return _("{text} ({note})", text=text, note=note)
+
+
+def measures_of_need() -> dict[str, str]:
+    """Measures of what care does to households."""
+    return {
+        "catastrophic_usual": _("catastrophic: over 40% of what it can pay, %"),
+        "impoverished": _("pushed below subsistence, %"),
+        "forgone": _("care forgone: beyond the household's reach, %"),
+    }
 
 
 def unit(parameter: Parameter, scale: float = 1.0) -> str:
@@ -232,16 +202,14 @@ def unit(parameter: Parameter, scale: float = 1.0) -> str:
     if currency.isupper() and len(currency) == 3:
         name = language.money_unit(currency)
         if rest.startswith("bn"):
-            # Levers of this kind are moved in thousand millions in every language, as the law's file has them.
-            return _("{currency} bn a year", currency=name)
-        if scale == 1e-6:
+            return _("{unit} a year", unit=language.money_unit(f"{currency} bn"))
+        if scale in (1e-6, 1e-4):  # the catalogues of Chinese say 萬 here, as state.grid counts
             return _("{currency} million", currency=name)
         if rest == "per person-year":
             return _("{currency} a head and year", currency=name)
         return _("{currency} a month", currency=name) if "month" in rest else name
-    return {"persons": _("persons"), "months": _("months"), "times": "", "years": _("years")}.get(
-        parameter.unit, parameter.unit
-    )
+    names = {"persons": _("persons"), "days": _("days"), "months": _("months"), "times": "", "years": _("years")}
+    return names.get(parameter.unit, parameter.unit)
 
 
 def lever_value(parameter: Parameter, value: float | str) -> str:
@@ -249,10 +217,10 @@ def lever_value(parameter: Parameter, value: float | str) -> str:
     from forecaster_dashboards import state
 
     if isinstance(value, str):
-        return choices().get(value, value)
+        return terms.choices().get(value, value)
     currency, _sep, rest = parameter.unit.partition(" ")
     if rest == "bn per year":
-        return _("{amount} a year", amount=language.money(value, f"{currency} bn", 1))
+        return _("{amount} a year", amount=language.money(value, f"{currency} bn", state.grid(parameter).decimals))
     if currency.isupper() and len(currency) == 3 and not rest:
         return language.currency_amount(value, currency)
     steps = state.grid(parameter)
