@@ -111,7 +111,7 @@ def test_what_payers_pay_is_what_the_projection_has() -> None:
 
 def test_who_pays_refuses_years_out_of_reach_and_idle_levers() -> None:
     assert "--year 2050: the basis covers 2026 to 2037" in refused("who-pays", "tw_nhi_2g", "--year", 2050)
-    assert "changes nothing" in refused("who-pays", "tw_nhi_2g", "--set", "average_premium_c6=1500@2027-01-01")
+    assert "changes nothing" in refused("who-pays", "tw_nhi_2g", "--set", "grading_top_share_trigger=0.02@2027-01-01")
     assert "not known for the pool cn_uebmi" in refused("who-pays", "cn_uebmi")
 
 

@@ -13,15 +13,16 @@ from scipy.stats import norm
 
 from forecaster.attribution import idle_levers, spending_growth
 from forecaster.basis import Basis, PaymentSizes, Points, read_basis
-from forecaster.copayments import CAPPED_DAYS, OTHER_DAYS, assumed_costs
+from forecaster.copayments import CAPPED_DAYS, OTHER_DAYS
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.export import Scenario, line_values
+from forecaster.futures import further_income, lottery_money
 from forecaster.observations import load_observations
 from forecaster.points import drift_beyond_need, point_facts, simulate_points
-from forecaster.policy import Policy, Reform
+from forecaster.policy import Policy, Reform, assumed_terms
 from forecaster.resources import data_dir
-from forecaster.revenue import premium_terms
+from forecaster.revenue import charged_dependants, late_fee_share, premium_terms
 from forecaster.schemes import load_scheme
 from forecaster.solve import Goal, required_value
 from funds import random_basis
@@ -57,6 +58,87 @@ def fund(outlay: float = 1000.0, n_years: int = 3, points: Points | None = None)
         drivers={},
         points=points,
     )
+
+
+# --- dependants, categories, bonuses ----------------------------------------------------------------------------------
+
+
+def test_the_insured_pay_for_their_own_dependants_up_to_the_cap() -> None:
+    # Geometric with mean 0.56: q = 0.56/1.56 have one or more, q^2 two or more; up to three q + q^2 + q^3 = 0.5341.
+    q = 0.56 / 1.56
+    capped = q + q**2 + q**3
+    mean = np.array([0.56])
+    assert charged_dependants(mean, np.array([1.0]), np.array([3.0])) == pytest.approx([capped])
+    assert charged_dependants(mean, np.array([1.0]), np.array([1.5])) == pytest.approx([q + 0.5 * q**2])
+    assert charged_dependants(mean, np.array([1.0]), np.array([0.0])) == pytest.approx([0.0])
+    assert charged_dependants(mean, np.array([1.0]), np.array([60.0])) == pytest.approx(mean)
+    # Poisson: 1 - e^-0.56 = 0.4288, 0.1089 and 0.0193 have one, two and three or more.
+    assert charged_dependants(mean, np.array([1e6]), np.array([3.0])) == pytest.approx([0.5570], abs=1e-4)
+    # 5.17% of 10,000 bn, 30% from the insured: 155.1 at a cap of three. Employers and government pay on the average.
+    law = project(fund(), LAW).premiums.general
+    none = project(fund(), under("charged_dependants_cap=0@2027-01-01")).premiums.general
+    assert none["insured"][:, 0] == pytest.approx([155.1, *[155.1 / (1.0 + capped)] * 2])
+    assert none["employer"] == pytest.approx(law["employer"])
+    assert none["government"] == pytest.approx(law["government"])
+    # Of a spread that is not the law's both the reform and the law's cap are told, so that the law stays as it is.
+    assert project(fund(), under("own_dependants_shape=9@2027-01-01")).premiums.general["insured"] == pytest.approx(
+        law["insured"]
+    )
+
+
+def test_the_cap_reaches_those_who_pay_for_dependants_alone() -> None:
+    # Dependants of veterans are charged for themselves only: with a cap of one, q of q + q^2 + q^3.
+    q = 0.56 / 1.56
+    basis = replace(fund(), categories=("c61d",))
+    for cap, factor in ((1, q / (q + q**2 + q**3)), (0, 0.0)):
+        found = project(basis, under(f"charged_dependants_cap={cap}@2027-01-01")).premiums.general["insured"]
+        assert found[1, 0] == pytest.approx(factor * project(basis, LAW).premiums.general["insured"][1, 0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(low=st.floats(0.0, 10.0), more=st.floats(0.0, 5.0), shape=st.floats(0.1, 100.0), mean=st.floats(0.0, 3.0))
+def test_a_higher_cap_never_lowers_what_is_charged(low: float, more: float, shape: float, mean: float) -> None:
+    first, second = (
+        charged_dependants(np.array([mean]), np.array([shape]), np.array([cap]))[0] for cap in (low, low + more)
+    )
+    assert 0.0 <= first <= second + 1e-12
+    assert second <= min(mean, low + more) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("category", "setting", "factor"),
+    [
+        ("c3", "category3_insured_amount=44250", 1.5),
+        ("c5", "average_premium_c4_c5=3678", 2.0),
+        ("c62", "average_premium_c6=688.5", 0.5),
+        ("c12", "average_premium_c6=688.5", 1.0),
+    ],
+)
+def test_amounts_set_for_a_category_move_its_premium(category: str, setting: str, factor: float) -> None:
+    basis = replace(fund(), categories=(category,))
+    law, found = (project(basis, policy).premiums.general for policy in (LAW, under(f"{setting}@2027-01-01")))
+    for payer, premium in law.items():
+        assert found[payer] == pytest.approx(premium * np.array([[1.0], [factor], [factor]]))
+
+
+def test_bonuses_charged_from_another_multiple_of_the_insured_amount() -> None:
+    # Half the multiple, a tail of 1: twice the bonuses are charged, 2.11% of 100 bn more; dividends stay.
+    bases = {"bonus": np.full((3, 1), 100.0), "dividends": np.full((3, 1), 100.0)}
+    basis = replace(fund(), supplementary_base=bases)
+    found = project(basis, under("supplementary_bonus_multiple=2@2027-01-01")).premiums.supplementary["insured"]
+    assert found[:, 0] == pytest.approx([4.22, 6.33, 6.33])
+    # The official 7 to 8 bn for four times the lowest step, 2.24 times the mean insured amount, on 9.9 bn.
+    tail = LAW.dated("supplementary_bonus_tail")[0][1]
+    assert 7.0 <= 9.9 * ((2.24 / 4.0) ** -tail - 1.0) <= 8.0
+
+
+def test_a_highest_step_below_five_times_the_lowest_is_refused() -> None:
+    steps = ("grading_ceiling=160000@2027-01-01", "grading_floor=34000@2027-01-01")
+    with pytest.raises(ForecasterError, match=r"grading_ceiling: 160,000 in 2027; allowed is 170,000 or more, 5 times"):
+        project(fund(), under(*steps))
+    project(fund(), under(*steps, "grading_least_ratio=4@2027-01-01"))
+    with pytest.raises(FaultyInput, match=r"147500 to 1e\+07, by Art. 19"):
+        under("grading_ceiling=140000@2027-01-01")
 
 
 # --- splitting --------------------------------------------------------------------------------------------------------
@@ -165,16 +247,20 @@ def test_a_higher_lowest_step_gains_in_proportion_to_its_last_rise() -> None:
 
 
 def test_ceilings_of_stays_gain_their_official_estimate() -> None:
-    # 11,000 people, each of whom would pay 6,000 more at most; officially 60.93 m a year; here of 1,000 bn.
-    gain = 1000.0 - project(fund(), under("copayment_cap_stay=57000@2027-01-01")).outgo[:, 0]
+    # 11,000 people, one in eleven of whom reaches the ceiling of a year; officially 60.93 m a year; here of 1,000 bn.
+    both = ("copayment_cap_stay=57000@2027-01-01", "copayment_cap_year=94000@2027-01-01")
+    gain = 1000.0 - project(fund(), under(*both)).outgo[:, 0]
     assert gain == pytest.approx([0.0, 0.06093, 0.06093], rel=1e-3)
-    # By hand at a tail of 2: 11,000 x 51,000 x (1 - 51/102) = 280.5 m for a ceiling twice as high.
-    twice = ("copayment_cap_stay=102000@2027-01-01", "copayment_cap_tail=2@2027-01-01")
-    assert 1000.0 - project(fund(), under(*twice)).outgo[2, 0] == pytest.approx(0.2805)
+    # By hand at a tail of 2: 10,000 x 51,000 x (1 - 51/102) = 255 m for a ceiling of a stay twice as high, and 1,000 x
+    # 86,000 x (1 - 86/172) = 43 m for one of a year.
+    tail = "copayment_cap_tail=2@2027-01-01"
+    for ceiling, expected in (("copayment_cap_stay=102000", 0.255), ("copayment_cap_year=172000", 0.043)):
+        result = project(fund(), under(f"{ceiling}@2027-01-01", tail))
+        assert 1000.0 - result.outgo[2, 0] == pytest.approx(expected)
     # A lower ceiling costs, and no ceiling gains no more than what lies above it.
     lower = project(fund(), under("copayment_cap_stay=31000@2027-01-01")).outgo[2, 0]
     none = project(fund(), under("copayment_cap_stay=1000000@2027-01-01")).outgo[2, 0]
-    assert lower > 1000.0 > none > 1000.0 - 11000 * 51000 / 0.43 / 1e9
+    assert lower > 1000.0 > none > 1000.0 - 10000 * 51000 / 1.02 / 1e9
 
 
 @pytest.mark.parametrize(
@@ -200,16 +286,39 @@ def test_rates_of_stays_tests_and_exemptions_move_their_part_of_the_outlay(
 
 def test_a_higher_rate_for_the_first_thirty_days_gains_nothing_from_those_at_the_ceiling() -> None:
     # Days 1 to 30 cost 100 bn and bear 10 bn. At 20% and a tail of 2 a stay reaches the ceiling of 51,000 where it owed
-    # 25,500 before: between these the tail holds 11,000 x 51,000 x (2 - 1) = 561 m, so 2 x (10 - 0.561) - 10 bn more.
+    # 25,500 before: between these the tail holds 10,000 x 51,000 x (2 - 1) = 510 m, and 1,000 x 86,000 = 86 m at the
+    # ceiling of a year, so 2 x (10 - 0.596) - 10 bn more.
     known = ("copayment_stay_cost.acute_30=0.1@2026-01-01", "copayment_cap_tail=2@2026-01-01")
     twice = "copayment_inpatient.acute_30=0.2@2027-01-01"
     outgo = project(fund(), under(twice, *known)).outgo[:, 0]
-    assert outgo == pytest.approx([1000.0, *[1000.0 - (2.0 * (10.0 - 0.561) - 10.0)] * 2])
-    # With twice the ceiling as well everyone pays twice what they did, those at the ceiling too.
-    outgo = project(fund(), under(twice, *known, "copayment_cap_stay=102000@2027-01-01")).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, *[1000.0 - (2.0 * (10.0 - 0.596) - 10.0)] * 2])
+    # With twice the ceilings as well everyone pays twice what they did, those at the ceilings too.
+    ceilings = ("copayment_cap_stay=102000@2027-01-01", "copayment_cap_year=172000@2027-01-01")
+    outgo = project(fund(), under(twice, *known, *ceilings)).outgo[:, 0]
     assert outgo[1:] == pytest.approx(990.0)
     free = project(fund(), under("copayment_inpatient.acute_30=0@2027-01-01", *known)).outgo[:, 0]
     assert free == pytest.approx([1000.0, 1010.0, 1010.0])
+
+
+@pytest.mark.parametrize(
+    ("place", "rate", "paid", "rise"),
+    # Fixed sums follow the rate of Art. 43: at clinics 25% instead of 20% makes 5% of the cost 6.25%.
+    [("clinic", 0.25, 0.05, 0.0125), ("district", 0.15, 0.067, -0.0335), ("centre", 0.6, 0.161, 0.0322)],
+)
+def test_fixed_sums_of_outpatients_move_with_the_rate_that_they_are_set_from(
+    place: str, rate: float, paid: float, rise: float
+) -> None:
+    cost = f"copayment_cost_share.{place}=0.1@2026-01-01"
+    outgo = project(fund(), under(f"copayment_rate.{place}={rate}@2027-01-01", cost)).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, *[1000.0 - 100.0 * rise] * 2])
+    # Where what is paid is moved too, both count.
+    both = (f"copayment_rate.{place}={rate}@2027-01-01", f"copayment_share.{place}={2.0 * paid}@2027-01-01", cost)
+    assert project(fund(), under(*both)).outgo[1, 0] == pytest.approx(1000.0 - 100.0 * (2.0 * (paid + rise) - paid))
+
+
+def test_home_care_bears_its_rate() -> None:
+    moved = ("copayment_rate.home=0.1@2027-01-01", "copayment_cost_share.home=0.04@2026-01-01")
+    assert project(fund(), under(*moved)).outgo[1, 0] == pytest.approx(1000.0 - 1000.0 * 0.04 * 0.05)
 
 
 def test_stays_as_a_whole_bear_what_the_parts_say() -> None:
@@ -223,18 +332,24 @@ def test_stays_as_a_whole_bear_what_the_parts_say() -> None:
     assert sum(parts.values()) - acute == pytest.approx(stays / every * 0.05 * 0.2, abs=1e-4)
 
 
-def test_answers_name_the_assumed_cost_behind_a_lever_that_was_moved() -> None:
-    assert assumed_costs(LAW) == ()
-    assert assumed_costs(under("general_premium_rate=0.055@2027-01-01", "copayment_cap_stay=57000@2027-01-01")) == ()
-    told = assumed_costs(under("copayment_childbirth=0.1@2027-01-01", "copayment_childbirth=0.2@2029-01-01"))
+def test_answers_name_what_is_assumed_behind_a_lever_that_was_moved() -> None:
+    assert assumed_terms(LAW) == ()
+    assert assumed_terms(under("general_premium_rate=0.055@2027-01-01")) == ()
+    told = assumed_terms(under("copayment_childbirth=0.1@2027-01-01", "copayment_childbirth=0.2@2029-01-01"))
     assert told == (
-        "copayment_childbirth is taken of 0.60% of the outlay (childbirth_cost_share): assumed: of the order of "
-        "130,000 births at 40,000 TWD; no figure of their cost was found (LAW-L1).",
+        "copayment_childbirth rests on childbirth_cost_share = 0.006: assumed: of the order of 130,000 births at "
+        "40,000 TWD; no figure of their cost was found (LAW-L1).",
     )
-    assert (
-        "no table by ward, length or exemption was found"
-        in assumed_costs(under("copayment_inpatient.acute_30=0.12@2027-01-01"))[0]
-    )
+    for setting, words in (
+        ("copayment_inpatient.acute_30=0.12", "no table by ward, length or exemption was found"),
+        ("charged_dependants_cap=5", "own_dependants_shape = 1: their mean is the announced average"),
+        ("supplementary_bonus_multiple=3", "supplementary_bonus_tail = 1: derived"),
+        ("copayment_rate.home=0.1", "no figure of it was found (TW-S45)"),
+        ("late_fee_daily=0.002", "late_payment_share = 0.01: the collection rate is above 99%"),
+    ):
+        assert words in assumed_terms(under(f"{setting}@2027-01-01"))[0]
+    moved = under("charged_dependants_cap=5@2027-01-01", "own_dependants_shape=9@2027-01-01")
+    assert "own_dependants_shape = 9" in assumed_terms(moved)[0]
 
 
 def test_the_part_of_the_plan_on_tests_gains_its_official_estimate() -> None:
@@ -264,6 +379,34 @@ def test_another_share_of_the_tobacco_surcharge_moves_it_in_proportion() -> None
     told = line_values(Scenario("reform", basis, more, result))
     assert told["tobacco_surcharge"][1] + told["miscellaneous"][1] == told["earmarked_and_other"][1]
     assert idle_levers(fund(), LAW, more) == ("tobacco_share",)  # a fund that does not tell the surcharge apart
+
+
+def test_lottery_money_and_late_fees_move_with_their_terms() -> None:
+    lines = {"lottery": np.full((3, 1), 1.6), "late_fees": np.full((3, 1), 0.4), "miscellaneous": np.full((3, 1), 3.0)}
+    basis = replace(fund(), other_income=lines)
+
+    def other(*texts: str) -> list[float]:
+        return project(basis, under(*(f"{text}@2027-01-01" for text in texts))).income["earmarked_and_other"][:, 0]
+
+    assert other("lottery_share=0.1") == pytest.approx([5.0, 6.6, 6.6])
+    # 60 days at 0.2% a day are 12% of what is late instead of 6; at 0.5% a day the limit of 15% holds, 2.5 times 6%.
+    assert other("late_fee_daily=0.002") == pytest.approx([5.0, 5.4, 5.4])
+    assert other("late_fee_daily=0.005") == pytest.approx([5.0, 5.6, 5.6])
+    assert other("late_payment_share=0.03") == pytest.approx([5.0, 5.8, 5.8])
+    assert late_fee_share(LAW, np.array([2027])) == pytest.approx([0.01 * 60 * 0.001])
+    # Told apart within what a fit found of it all: never more than that, and nothing below zero.
+    parts = further_income(np.array([5.0, 1.8, 1.0]), np.array([[1.0], [2.0]]), 1.6, np.array([0.4, 0.4, 0.4]))
+    assert parts["lottery"][0] == pytest.approx([1.6, 1.6, 1.0])
+    assert parts["late_fees"][0] == pytest.approx([0.4, 0.2, 0.0])
+    assert parts["miscellaneous"][1] == pytest.approx([6.0, 0.0, 0.0])
+
+
+def test_lottery_money_is_that_of_the_last_period_known() -> None:
+    observed = load_observations("twn")
+    # Five percent of 201.081 bn over seven years and of 65.880 bn over two.
+    assert lottery_money(observed, 2025) == pytest.approx(0.05 * 65.880 / 2, abs=5e-4)
+    assert lottery_money(observed, 2024) == pytest.approx(0.05 * 201.081 / 7, abs=5e-4)
+    assert lottery_money(observed, 2011) == 0.0
 
 
 @pytest.mark.parametrize("gain", [7.5, 16.0])
@@ -430,3 +573,20 @@ def test_a_top_up_paid_the_year_after_is_due_for_its_year_and_payable_later() ->
     money = result.government
     assert money.due - money.payable == pytest.approx(result.top_up_owed - result.income["government_top_up"])
     assert np.array_equal(money.paid, money.payable)
+
+
+def test_a_law_kept_from_before_these_levers_is_projected_as_it_was() -> None:
+    # Runs of earlier days replay under the law that they kept, which has fewer parameters.
+    new = ("own_dependants_shape", "supplementary_bonus_tail", "lottery_share", "late_fee_cap", "late_payment_share",
+           "late_payment_days", "copayment_cap_year_known", "copayment_cap_year_persons", "copayment_share.clinic",
+           "copayment_cost_share.clinic", "copayment_cost_share.home")  # fmt: skip
+    kept = {name: parameter for name, parameter in LAW.scheme.parameters.items() if name not in new}
+    old = Policy(LAW.scheme.model_copy(update={"parameters": kept}))
+    lines = {name: np.full((3, 1), 5.0) for name in ("tobacco_surcharge", "lottery", "late_fees")}
+    basis = replace(fund(), other_income=lines)
+    assert project(basis, old).closing == pytest.approx(project(basis, LAW).closing)
+    assert late_fee_share(old, np.array([2026, 2027])).tolist() == [0.0, 0.0]
+    moved = old.reform(Reform.parse(["charged_dependants_cap=5@2027-01-01", "general_premium_rate=0.055@2027-01-01"]))
+    alone = old.reform(Reform.parse(["general_premium_rate=0.055@2027-01-01"]))
+    assert idle_levers(basis, old, moved) == ("charged_dependants_cap",)
+    assert project(basis, moved).closing == pytest.approx(project(basis, alone).closing)

@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 
 from forecaster.basis import Basis
+from forecaster.drivers import expected_loss, importance
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.measures import expected_shortfall, fund_ratio, periods, valuation
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
-from forecaster.solve import with_values
+from forecaster.solve import RATE, Goal, required_by_draw, with_values
 from forecaster.solvency import (
     below_months,
     depletion,
     first_deficit,
     limit_falls_short,
     pay_as_you_go_rate,
+    quantiles,
     share_below,
 )
 from funds import random_basis
@@ -111,6 +113,55 @@ def test_solvency_of_the_three_years_by_hand() -> None:
     without = Policy(policy.scheme.model_copy(update={"parameters": parameters}))
     assert limit_falls_short(basis, without, result) is None
     assert expected_shortfall(result.closing, 0.2) == pytest.approx([16.75, 7.925, -17.5325])
+
+
+def four_futures(times: int = 1) -> Basis:
+    """The same three years without yield in four futures: 21 or 41 at first, 80 or 90 of outgo in the last year."""
+    one, shape = three_years(), (3, 4 * times)
+    opening, last = np.tile([21.0, 21.0, 41.0, 41.0], times), np.tile([80.0, 90.0, 80.0, 90.0], times)
+    wide = {name: np.repeat(getattr(one, name), 4 * times, axis=1) for name in ("general_base", "category_mix")}
+    return replace(
+        one,
+        opening_reserve=opening,
+        other_income={"other": np.full(shape, 5.0)},
+        outlay=np.stack([np.full(4 * times, 60.0), np.full(4 * times, 70.0), last]),
+        investment_yield=np.zeros(shape),
+        payment_size_index=np.ones(shape),
+        **wide,
+    )
+
+
+def test_chances_quantiles_and_shortfall_of_three_years_by_hand() -> None:
+    # At 5% the reserve ends at 16 or 36, then 6 or 26, then 6 + 65 - 80 and so on: -9, -19, 11, 1.
+    result = project(four_futures(), law())
+    assert result.closing[2] == pytest.approx([-9.0, -19.0, 11.0, 1.0])
+    assert depletion(result).by_year.tolist() == [0.0, 0.0, 0.5]
+    assert share_below(result, 0.0).tolist() == [0.0, 0.0, 0.5]
+    # One month of 80 is 6.7, of 70 5.8: only the reserve of 11 is more than that, and in 2027 every one is.
+    assert below_months(result, 1.0).by_year.tolist() == [0.0, 0.0, 0.75]
+    # In order -19, -9, 1, 11: halfway between the middle two, and three quarters of the way from the first to the next.
+    assert quantiles(result.closing, (0.25, 0.5))[:, 2] == pytest.approx([-11.5, -4.0])
+    assert expected_shortfall(result.closing, 0.5)[2] == pytest.approx(-14.0)
+    assert expected_shortfall(result.closing, 0.25)[2] == pytest.approx(-19.0)
+    # 75 and 85 to be covered by 1200 of base: both more than the law's 6%; the years before are not.
+    assert limit_falls_short(four_futures(), law(), result).by_year.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_what_carries_the_risk_of_three_years_by_hand() -> None:
+    # The opening reserve moves the last one by 20, the last outgo by 10: 4/5 and 1/5 of the variance.
+    basis, goal = four_futures(100), Goal(0.0, 2028, dt.date(2026, 1, 1), 0.5, throughout=False)
+    reserve = project(basis, law()).closing[2]
+    # What each future needs: 165 of premiums at 5% and what is missing, over 3300 of base.
+    needs = required_by_draw(basis, law(), RATE, goal)
+    assert needs[:4] == pytest.approx(np.array([174.0, 184.0, 154.0, 164.0]) / 3300.0)
+    groups = {"opening": basis.opening_reserve[:, None], "outgo": basis.outlay[2][:, None]}
+    found = importance(groups, reserve, needs, 0.5)
+    assert [found[name].share for name in groups] == pytest.approx([0.8, 0.2], abs=1e-2)
+    # One rate for all, 169 over 3300, is wrong by 15, 5, 5 and 15, half of which counts: 5. Knowing the opening it is
+    # wrong by 5 alone, so 2.5 are saved; knowing the outgo by 10, which saves nothing.
+    assert expected_loss(needs, 0.5) == pytest.approx(5.0 / 3300.0)
+    assert found["opening"].worth == pytest.approx(2.5 / 3300.0, rel=1e-2)
+    assert found["outgo"].worth == pytest.approx(0.0, abs=1e-5)
 
 
 def test_the_target_is_the_outgo_of_the_year_after_where_it_is_projected() -> None:

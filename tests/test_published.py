@@ -303,6 +303,55 @@ def test_fiscal_years_and_footnotes_are_years(tmp_path: Path) -> None:
     rows = "2026-27,0.1,0.1,100,0.04\n2027/2028,0.1,0.1,100,0.04\n2028c,0.1,0.1,100,0.04\n2029.0,0.1,0.1,100,0.04\n"
     assert flows(tmp_path, HEAD + rows, opening=1.0).years.tolist() == [2026, 2027, 2028, 2029]
 
+    marked = "2026 1/,0.1,0.1,100,0.04\n2027*,0.1,0.1,100,0.04\n2028 (a),0.1,0.1,100,0.04\n"
+    assert flows(tmp_path, HEAD + marked, opening=1.0).years.tolist() == [2026, 2027, 2028]
+
+
+def test_a_table_as_a_report_prints_it(tmp_path: Path) -> None:
+    # Title, headings with units and the fund's letters, a heading among the rows, percent signs, commas, footnotes.
+    printed = (
+        "Table III.B1. Income and cost rates\n"
+        "Calendar year,HI income rate,HI cost rate,Taxable payroll (in billions),Annual interest rate (%)\n"
+        ",(percent),(percent),(billions),(3)\n"
+        "Historical:,,,,\n"
+        '2024 1/,3.41%,3.30%,"11,000",2.9\n'
+        "Intermediate:,,,,\n"
+        '2025,3.45%,3.60%,"11,490",3.0\n'
+        "1/ Estimated.\n"
+    )
+    found = flows(tmp_path, printed, opening=20.0, thousands=True, start=2025)
+    plain = flows(tmp_path, HEAD + "2025,0.0345,0.036,11490,0.03\n", opening=20.0)
+    for name in ("income", "cost", "payroll", "interest"):
+        assert getattr(found, name) == pytest.approx(getattr(plain, name))
+    left = next(text for text in found.remarks if text.startswith("left out, without figures"))
+    assert all(
+        words in left
+        for words in ("row 1 (above", "row 3 ('(percent)')", "row 4 ('Historical:')", "row 8 ('1/ Estimated.')")
+    )
+    # In money; a row that has figures but no year is a fault still.
+    money = "Year,Income excluding interest,Total expenditures,Taxable payroll,Interest rate (%)\n"
+    row = "2025,396.405,413.64,11490,3.0\n"
+    assert flows(tmp_path, money + row, opening=20.0).cost == pytest.approx(plain.cost)
+    with pytest.raises(FaultyInput, match=r"row 3, year: found 'Total'; allowed: a calendar year"):
+        flows(tmp_path, money + row + "Total,396.405,413.64,11490,\n", opening=20.0)
+    with pytest.raises(FaultyInput, match=r"row 3, year: found nothing; allowed: a calendar year"):
+        flows(tmp_path, money + row + ",396.405,413.64,11490,\n", opening=20.0)
+    alike = money.replace("payroll", "payroll (billions)").replace("penditures", "penditures (bn)")
+    assert flows(tmp_path, alike + row, opening=20.0).cost == pytest.approx(plain.cost)
+    apart = money.replace("Taxable payroll", "Taxable payroll (billions)").replace(
+        "penditures", "penditures (millions)"
+    )
+    with pytest.raises(FaultyInput, match=r"Total expenditures \(millions\); Taxable payroll.*all amounts in one unit"):
+        flows(tmp_path, apart + row, opening=20.0)
+
+
+def test_many_rows_of_one_fault_are_told_once_and_headings_not_read_are_named(tmp_path: Path) -> None:
+    rows = "".join(f'{year},0.1,0.1,"11,{year % 1000:03d}",0.04\n' for year in range(2026, 2060))
+    with pytest.raises(FaultyInput, match=r"1 fault\n.*row 2 \(2026\), payroll and 33 more rows alike: found '11,026'"):
+        flows(tmp_path, HEAD + rows, opening=1.0)
+    with pytest.raises(FaultyInput, match=r"--column payroll=HEADING; not read: insured wages"):
+        flows(tmp_path, HEAD.replace("payroll", "insured wages") + "2026,0.1,0.1,100,0.04\n", opening=1.0)
+
 
 def test_a_misspelt_heading_is_named(tmp_path: Path) -> None:
     found = flows(tmp_path, HEAD.replace("\n", ",reserv\n") + "2026,0.1,0.1,100,0.04,5\n", opening=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 
 import numpy as np
@@ -88,6 +89,10 @@ def test_every_document_says_what_it_is(path):
     raw = tomllib.loads(path.read_text("utf-8"))
     assert raw["status"] in {"enacted", "proposed", "assumed"}
     assert len(raw["label"]) > 15
+    # The day from which an act held, or of the document that proposes it; what is assumed is nobody's.
+    assert isinstance(raw.get("date"), dt.date) == (raw["status"] != "assumed")
+    if raw["status"] == "enacted":
+        assert raw["date"] in {change["from"] for change in raw["changes"]}
     Policy(load_scheme(raw["scheme"]), Reform.read(path))
     known = set(pd.read_csv(data_dir() / "observed" / "sources.csv")["id"])
     for entry in (raw, *raw["changes"]):

@@ -90,6 +90,13 @@ def _broken(tmp_path: Path, old: str, new: str) -> Path:
             'tied_to = "general_rate"',
             ["'general_rate'", "a parameter of this file"],
         ),
+        (
+            'amount = "average_premium_c6"',
+            'amount = "average_c6"',
+            ["categories.c61.amount", "a parameter of this file"],
+        ),
+        ('acts_with = ["grading_ceiling"]', 'acts_with = ["grading"]', [".acts_with: found 'grading'", "correct it"]),
+        ('own_dependants = "alone"', 'own_dependants = "some"', ["own_dependants", "'none', 'beside' or 'alone'"]),
         ("choices = [income, outlay]", "choices = [income", ["TOML 1.0"]),
     ],
 )

@@ -16,15 +16,16 @@ from forecaster.observations import load_observations
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
 from forecaster.who_pays import (
+    IncomeGroups,
+    InsuredAmounts,
+    amounts_of,
     by_age,
     by_category,
-    charged_mean,
     concentration,
     incidence_of,
-    income_checks,
+    income_check,
     income_groups,
-    level_of,
-    spread_of,
+    insured_amounts,
 )
 from funds import random_basis
 
@@ -82,21 +83,33 @@ def test_one_category_by_hand() -> None:
 
 
 def test_the_charged_mean_is_the_integral() -> None:
+    # Half at the floor; the others lognormal above it: their density over its mass there.
+    amounts = InsuredAmounts(29500.0, 0.5, 10.5, 0.7)
+    low, high = ((np.log(x) - 10.5) / 0.7 for x in (29500.0, 219500.0))
+
     def counted(z: float) -> float:
-        return min(max(np.exp(10.5 + 0.7 * z), 29500.0), 219500.0) * norm.pdf(z)
+        return min(np.exp(10.5 + 0.7 * z), 219500.0) * norm.pdf(z)
 
-    kinks = [(np.log(x) - 10.5) / 0.7 for x in (29500.0, 219500.0)]
-    expected = quad(counted, -9.0, 9.0, points=kinks, limit=200)[0]
-    assert charged_mean(10.5, 0.7, 29500.0, 219500.0) == pytest.approx(expected, rel=1e-8)
-    assert level_of(expected, 0.7, 29500.0, 219500.0) == pytest.approx(10.5, abs=1e-8)
+    above = quad(counted, low, 9.0, points=[high], limit=200)[0] / norm.sf(low)
+    assert amounts.mean(219500.0) == pytest.approx(0.5 * 29500.0 + 0.5 * above, rel=1e-8)
+    # So are the amounts at even ranks, half of which are the floor.
+    found = amounts.at((np.arange(200000) + 0.5) / 200000)
+    assert np.minimum(found, 219500.0).mean() == pytest.approx(amounts.mean(219500.0), rel=1e-4)
+    assert (found <= 29500.0 * (1.0 + 1e-12)).mean() == pytest.approx(0.5)
+    assert (found > 100000.0).mean() == pytest.approx(amounts.above(100000.0), abs=1e-5)
 
 
-def test_spread_and_level_are_found_again() -> None:
-    mean = charged_mean(10.6, 0.65, 29500.0, 313000.0)
-    share = float(norm.sf((np.log(219500.0) - 10.6) / 0.65))
-    assert spread_of(mean, 29500.0, 313000.0, 219500.0, share) == pytest.approx(0.65, abs=1e-6)
-    with pytest.raises(ForecasterError, match=r"no lognormal distribution has a charged mean of 300,000"):
-        spread_of(300000.0, 29500.0, 313000.0, 219500.0, 0.01)
+@pytest.mark.parametrize(("at_floor", "log_median", "spread"), [(0.53, 10.9, 0.6), (0.2, 10.0, 1.2), (0.0, 11.0, 0.3)])
+def test_level_and_spread_are_found_again(at_floor: float, log_median: float, spread: float) -> None:
+    known = InsuredAmounts(29500.0, at_floor, log_median, spread)
+    found = amounts_of(known.mean(313000.0), 29500.0, 313000.0, at_floor, 219500.0, known.above(219500.0))
+    assert (found.log_median, found.spread) == pytest.approx((log_median, spread), abs=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "at_floor"), [(300000.0, 0.5), (31000.0, 0.5), (60000.0, 0.995)])
+def test_amounts_that_nobody_can_have_are_refused(mean: float, at_floor: float) -> None:
+    with pytest.raises(ForecasterError, match=f"no lognormal distribution above .* a charged mean of {mean:,.0f}"):
+        amounts_of(mean, 29500.0, 313000.0, at_floor, 219500.0, 0.01)
 
 
 def test_concentration_by_hand() -> None:
@@ -108,6 +121,13 @@ def test_concentration_by_hand() -> None:
     # Gini's index of a lognormal distribution is 2 Phi(s / sqrt 2) - 1.
     points = np.exp(0.8 * norm.ppf((np.arange(20000) + 0.5) / 20000))
     assert concentration(points, points) == pytest.approx(2.0 * norm.cdf(0.8 / np.sqrt(2.0)) - 1.0, abs=1e-3)
+
+
+def test_kakwanis_index_by_hand() -> None:
+    # Incomes 1 and 3: Gini 1/4. A head tax has a concentration of 0, what the richer pays alone 1/2, both alike 1/4.
+    parts = {"general": np.array([1.0, 1.0]), "supplementary": np.array([0.0, 2.0]), "employers": np.array([2.0, 6.0])}
+    found = IncomeGroups(np.array([1.0, 3.0]), parts).progressivity()
+    assert found == pytest.approx({"gini": 0.25, "general": -0.25, "supplementary": 0.25, "employers": 0.0, "own": 0.0})
 
 
 def test_groups_pay_what_the_ledger_has_and_a_higher_step_falls_on_those_it_reaches() -> None:
@@ -130,16 +150,18 @@ def test_groups_pay_what_the_ledger_has_and_a_higher_step_falls_on_those_it_reac
     assert np.array_equal(before.income, after.income)
 
 
-def test_a_higher_lowest_step_falls_on_those_below_it() -> None:
+def test_another_lowest_step_falls_on_those_who_stand_there() -> None:
     basis = fund()
-    before, after = (
-        income_groups(basis, p, project(basis, p), 2027, GIVEN) for p in (LAW, under("grading_floor=34000@2027-01-01"))
+    law, higher, lower = (
+        income_groups(basis, p, project(basis, p), 2027, GIVEN)
+        for p in (LAW, under("grading_floor=34000@2027-01-01"), under("grading_floor=27000@2027-01-01"))
     )
-    rise = after.table()["general"] - before.table()["general"]
-    assert rise[0] > 1.0
-    assert rise[4] == pytest.approx(0.0, abs=1e-9)
-    assert after.payments["general"].mean() > before.payments["general"].mean()
-    assert after.progressivity()["general"] < before.progressivity()["general"]
+    for other, sign in ((higher, 1.0), (lower, -1.0)):
+        rise = sign * (other.table()["general"] - law.table()["general"])
+        assert rise[0] > 1.0
+        assert rise[4] == pytest.approx(0.0, abs=1e-9)
+        assert sign * (other.payments["general"].mean() - law.payments["general"].mean()) > 0.0
+        assert sign * (other.progressivity()["general"] - law.progressivity()["general"]) < 0.0
 
 
 def test_a_higher_rate_moves_no_index() -> None:
@@ -152,22 +174,24 @@ def test_a_higher_rate_moves_no_index() -> None:
         assert found[1][name] == pytest.approx(found[0][name], abs=1e-12)
 
 
-def test_incomes_are_held_against_figures_that_they_were_not_fitted_to() -> None:
+def test_incomes_have_the_published_margins() -> None:
     basis = fund()
-    found = income_checks(basis, LAW, GIVEN)
-    groups = income_groups(basis, LAW, project(basis, LAW), 2026, replace(GIVEN, exponent=1.0))
-    # With other income in proportion to it, income is the insured amount but for a factor: its quantiles are at hand.
-    order = np.sort(groups.income)
-    assert found["ninth_decile"][0] == pytest.approx(order[18000] / order[10000], rel=1e-3)
-    at_floor = groups.payments["general"] <= groups.payments["general"].min() * (1.0 + 1e-9)
-    assert found["lowest_step"][0] == pytest.approx(at_floor.mean(), abs=1e-3)
-    # 7.83 million of 23 million people over 1.56 a head; wages of 1,336,000 over 546,000.
-    assert found["lowest_step"][1] == pytest.approx(7.83e6 / (2.3e7 / 1.56))
+    amounts = insured_amounts(basis, LAW, GIVEN)
+    # 7.83 million of 23 million people over 1.56 a head stand at the lowest step, 100,000 of them above 219,500.
+    heads = 2.3e7 / 1.56
+    assert amounts.at_floor == pytest.approx(7.83e6 / heads)
+    assert amounts.above(219500.0) == pytest.approx(1e5 / heads)
+    assert amounts.mean(313000.0) == pytest.approx(basis.general_base[0].mean() * 1e9 / 12.0 / 2.3e7)
+    groups = income_groups(basis, LAW, project(basis, LAW), 2026, GIVEN)
+    least = groups.payments["general"] <= groups.payments["general"].min() * (1.0 + 1e-9)
+    assert least.mean() == pytest.approx(amounts.at_floor, abs=1e-4)
     observed = load_observations("twn")
-    wages = [float(observed.series(f"wages_of_employees|{k}")["value"].iloc[0]) for k in ("decile_9", "median")]
-    assert found["ninth_decile"][1] == pytest.approx(wages[0] / wages[1], abs=1e-3)
     concerned = [float(observed.series(f"insured_at_lowest_step|{k}")["value"].iloc[0]) for k in CONCERNED]
     assert GIVEN.lowest_step_people == pytest.approx(sum(concerned) * 1e6)
+    # Held against employees' wages, to which nothing was fitted.
+    decile, wages = income_check(basis, LAW, GIVEN)
+    assert amounts.above(decile) == pytest.approx(0.1)
+    assert wages == pytest.approx(observed.series("wages_of_employees|decile_9")["value"].iloc[0] / 12.0, abs=1.0)
 
 
 def test_income_groups_without_people_or_a_table_are_refused() -> None:
