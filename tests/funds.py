@@ -86,6 +86,6 @@ def mainland_basis(pool: str, years: np.ndarray = MAINLAND_YEARS, n_draws: int =
 def few_households() -> Iterator[None]:
     """Differences on the same households are told by few of them, and at two cost scales."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("forecaster.fund_stack.HOUSEHOLDS", 3000)
-        patch.setattr("forecaster.fund_stack._KNOTS", 2)
+        patch.setattr("forecaster.fund_need.HOUSEHOLDS", 3000)
+        patch.setattr("forecaster.fund_need._KNOTS", 2)
         yield

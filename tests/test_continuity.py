@@ -66,8 +66,9 @@ def test_the_ceiling_rises_for_who_stays_by_hand():
     np.testing.assert_allclose(mean_bonus(law(lapse), YEARS, HIGH, 0.5), staying + idle)
     doubled = law(lapse, "no_claim_bonus=0@2025-01-01", "continuity_bonus=2000@2030-01-01")
     np.testing.assert_allclose(mean_bonus(doubled, YEARS, HIGH, 0.5)[5], 2000 * 0.6561 + 590.49)
-    # Each of the two no higher than a fifth of the ceiling.
-    np.testing.assert_allclose(mean_bonus(law(lapse), YEARS, np.full(len(YEARS), 2000.0), 0.5)[-1], 800.0)
+    # Both together no higher than a fifth of the ceiling.
+    np.testing.assert_allclose(mean_bonus(law(lapse), YEARS, np.full(len(YEARS), 2000.0), 0.5)[-1], 400.0)
+    np.testing.assert_allclose(mean_bonus(law(lapse), YEARS, np.full(len(YEARS), 7000.0), 0.5)[4], 1400.0)
 
 
 def test_what_the_rules_are_worth_by_hand():
@@ -180,8 +181,17 @@ def small():
         yield
 
 
-def in_need(basis, policy: Policy, place: str = "urban") -> dict[tuple[int, str, str], np.ndarray]:
-    return dict(households_in_need(basis, policy, [2030], (place,)))
+def in_need(basis, policy: Policy) -> dict[tuple[int, str, str], np.ndarray]:
+    return dict(households_in_need(basis, policy, [2030], ("all", "urban", "rural")))
+
+
+def ruined(place: str) -> tuple[int, str, str]:
+    return (2030, place, "catastrophic_usual")
+
+
+@pytest.fixture(scope="module")
+def residents_in_need(residents, small):
+    return in_need(residents, law())
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +206,7 @@ def paid(basis, policy: Policy) -> tuple[np.ndarray, CarePaid]:
     return outgo, found
 
 
-def test_members_who_wait_pay_themselves(residents):
+def test_members_who_wait_pay_themselves(residents, residents_in_need):
     """More come and go: take-up is not moved (but for a hair of the ceiling), the fund pays for fewer months."""
     before, usual = paid(residents, law())
     policy = law("lapse_share=0.2@2028-01-01", "lapse_spread=0@2028-01-01")
@@ -207,16 +217,14 @@ def test_members_who_wait_pay_themselves(residents):
     np.testing.assert_allclose(after[:3], before[:3], rtol=1e-9)
     np.testing.assert_allclose(more.spending, usual.spending, rtol=2e-4)
     np.testing.assert_allclose(more.amounts[-1] - usual.amounts[-1], before - after, rtol=0.01, atol=0.05)
-    need = [in_need(residents, p, "all")[2030, "all", "catastrophic_usual"] for p in (law(), policy)]
-    assert (need[1] > need[0]).all()
+    assert (in_need(residents, policy)[ruined("all")] > residents_in_need[ruined("all")]).all()
 
 
-def test_a_longer_wait_keeps_members_in_and_a_dearer_premium_drives_them_out(residents):
+def test_a_longer_wait_keeps_members_in_and_a_dearer_premium_drives_them_out(residents, residents_in_need):
     policies = law(), law("waiting_months_late=12@2027-01-01"), law("own_premium_growth_adjustment=0.3@2027-01-01")
     usual, longer, dearer = (project(residents, policy) for policy in policies)
     assert (longer.total_income[4:] > usual.total_income[4:]).all()  # more members, each with his premium
-    need = [in_need(residents, p, "rural")[2030, "rural", "catastrophic_usual"] for p in (policies[0], policies[2])]
-    assert (need[1] > need[0] + 0.001).all()
+    assert (in_need(residents, policies[2])[ruined("rural")] > residents_in_need[ruined("rural")] + 0.001).all()
     assert (dearer.outgo[-1] < usual.outgo[-1]).all()
 
 
@@ -228,6 +236,16 @@ def test_rises_of_the_ceiling_cost_the_fund_what_the_household_saves(residents):
     np.testing.assert_allclose(higher.spending, usual.spending, rtol=1e-4)
     serious = higher.payers.index("cn_serious_illness")
     assert (higher.amounts[serious, 4:] > usual.amounts[serious, 4:]).all()
+
+
+def test_more_rural_capacity_means_more_care_to_pay_for(residents, residents_in_need):
+    policy = law("rural_capacity_growth=0.2@2026-01-01", "capacity_elasticity_spread=0@2026-01-01")
+    assert (in_need(residents, policy)[ruined("rural")] > residents_in_need[ruined("rural")]).all()
+
+
+def test_who_passes_to_the_employees_scheme_is_better_covered(residents, residents_in_need):
+    policy = law("dependants_per_contributor=1@2027-01-01")
+    assert (in_need(residents, policy)[ruined("urban")] < residents_in_need[ruined("urban")]).all()
 
 
 def test_money_of_accounts_is_the_households(employees):
@@ -257,6 +275,7 @@ def test_levers_that_reach_a_layer_alone_are_not_refused_as_idle(employees):
         "outpatient_reimbursement=0.8@2028-01-01",
         "retiree_benefit_extra=0.2@2028-01-01",
         "dependants_per_contributor=0.5@2028-01-01",
+        "movers_to_towns=0.03@2026-01-01",
     ],
 )
 def test_levers_that_cover_more_reach_the_employees_households(employees, employees_in_need, setting):

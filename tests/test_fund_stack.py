@@ -17,7 +17,8 @@ from forecaster.benefits import evaluate, load_stack
 from forecaster.cli import app
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
-from forecaster.fund_stack import HOUSEHOLD_MEASURES, CarePaid, idle_terms, law_with_stack
+from forecaster.fund_need import HOUSEHOLD_MEASURES
+from forecaster.fund_stack import CarePaid, idle_terms, law_with_stack
 from forecaster.layers import stack_terms
 from forecaster.mainland import care_payers, cohort_factors, employee_factors, households_in_need
 from forecaster.members import employee_heads, law_ages
@@ -373,7 +374,6 @@ def test_a_deductible_can_be_solved_for():
         (("--set", f"commercial_supplement.premium=50{LATER}"), "which changes nothing through 2031"),
         (("--set", f"cn_serious_illness.ceiling=100{LATER}"), "layers/cn_serious_illness.toml"),
         (("--stack", "cn_employees"), "stack cn_employees belongs to the fund cn_uebmi, not to cn_urrbmi"),
-        (("--stack", "cn_residents", "--save", "why"), "--stack and --save"),
     ],
 )
 def test_what_a_user_can_mend_is_told(arguments, words):

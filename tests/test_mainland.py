@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,8 @@ from forecaster.cli import app
 from forecaster.engine import project
 from forecaster.errors import FaultyInput, ForecasterError
 from forecaster.fitted import load_fit
-from forecaster.fund_stack import law_with_stack
-from forecaster.mainland import care_payers, employee_factors, late_payers, under_policy
+from forecaster.fund_stack import law_with_stack, pool_stack, stack_named
+from forecaster.mainland import care_payers, cover_of_year, employee_factors, late_payers, under_policy
 from forecaster.members import (
     AGES_BEFORE,
     QUALIFYING_SHARE,
@@ -28,21 +29,23 @@ from forecaster.members import (
     retired_shares,
 )
 from forecaster.observations import load_observations
+from forecaster.passing import moved_in, other_pool_told, passed
 from forecaster.policy import Change, Policy, Reform
-from forecaster.pool_accounts import doubts
+from forecaster.pool_doubts import doubts
 from forecaster.pools import Break, find_pool, known_accounts, observed_series, pool_names
 from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
+from forecaster.studies import Ours, beside_study, study_projection
 from forecaster.supply import supply_factor
-from forecaster.transplant import BENEFIT_STEP, graft, held_to_base, out_of_pocket_change, transplant
+from forecaster.transplant import EFFECTIVE_RATE, benefit_steps, graft, held_to_base, shared_terms, transplant
+from forecaster.transplant_need import BORNE, CUT, WITH, WITHOUT, households, own_payments
 from forecaster_models.plain_paths import (
-    FIRST_SCALES,
     break_states,
     plain_data,
-    robust_weights,
-    smoothed,
 )
+from forecaster_models.plain_weights import FIRST_SCALES, robust_weights, smoothed
 from forecaster_models.priors import read_priors
+from funds import few_households
 from funds import mainland_basis as basis_of
 
 EMPLOYEES, RESIDENTS, RURAL = "cn_uebmi", "cn_urrbmi", "cn_nrcms"
@@ -374,6 +377,41 @@ def test_the_study_of_2021_is_reproduced_from_its_own_parameters():
     assert int(result.years[(flow < 0.0).argmax()]) == 2021  # its first current deficit
 
 
+def test_the_study_stands_beside_ours_and_what_came():
+    told = study_projection(load_scheme(RESIDENTS))
+    past = [{"target": 2024, "line": "outgo", "ours": 1200.0, "q10": 1000.0, "q90": 1500.0, "later": 1066.149}]
+    rows = {(row.year, row.line): row for row in beside_study(told, basis_of(RESIDENTS), law(RESIDENTS), past)}
+    assert (rows[2024, "outgo"].study, rows[2024, "outgo"].came) == (1478.187, 1066.149)
+    assert rows[2024, "outgo"].ours == Ours(1200.0, 1000.0, 1500.0)
+    assert rows[2024, "income"].ours is None
+    assert rows[2025, "income"].study == 1527.287
+    assert rows[2025, "income"].ours.middle == pytest.approx(1000.0)
+    assert rows[2025, "income"].came is None
+    assert study_projection(load_scheme(EMPLOYEES)) is None
+
+
+def test_the_urban_residents_accounts_by_hand():
+    """Both residents' schemes less the rural one in 2011 and 2013; the printed balance of 2012."""
+    result = project(read_basis("cn_urbmi_2011"), law("cn_urbmi"))
+    known = {name: observed_series("chn", name) for name in ("pool_income|cn_urrbmi", "pool_income|cn_nrcms")}
+    both, rural = known.values()
+    outgo = [observed_series("chn", f"pool_outgo|{pool}") for pool in (RESIDENTS, RURAL)]
+    for year in (2011, 2013):
+        assert result.total_income[year - 2011, 0] == pytest.approx(both[year] - rural[year], abs=0.06)
+        assert result.outgo[year - 2011, 0] == pytest.approx(outgo[0][year] - outgo[1][year], abs=0.06)
+    assert result.closing[1, 0] == pytest.approx(observed_series("chn", "cumulative_balance|urbmi")[2012], abs=0.05)
+    told = CliRunner().invoke(app, ["project", "cn_urbmi"])
+    assert told.exit_code == 2
+    assert "a law without a fund" in told.stderr
+    assert "forecaster project cn_urbmi --basis cn_urbmi_2011" in told.stderr
+    told = CliRunner().invoke(app, ["stack", "cn_urbmi"])
+    assert told.exit_code == 2
+    assert "no benefit stack stands behind cn_urbmi" in told.stderr
+    assert stack_named(EMPLOYEES) is pool_stack(EMPLOYEES)
+    assert stack_named("cn_employees").id == stack_named(EMPLOYEES).id == "cn_employees"
+    assert stack_named(RESIDENTS).id == "cn_residents"
+
+
 # --- several pools ----------------------------------------------------------------------------------------------------
 def cities() -> Cities:
     """Two cities, one year: premiums of 10 and 30, costs of 12 and 20."""
@@ -488,13 +526,14 @@ def test_a_budget_holds_outlay_to_the_base():
     np.testing.assert_allclose(held.outlay[5:] / basis.outlay[4], basis.general_base[5:] / basis.general_base[4])
     with pytest.raises(ForecasterError, match="allowed: 2026 to 2060"):
         held_to_base(basis, 2025)
-    # Patients' own payments shrink with the care: from nothing to nothing where outgo is the same.
+    # Patients bear what the fund does not pay, or their own payments shrink with the care.
     found = transplant("global_budget", law("tw_nhi_2g"), Policy(law_with_stack(law().scheme)), basis, START, nothing)
-    change = out_of_pocket_change("global_budget", found, basis.outlay, held.outlay)
+    change = own_payments("global_budget", found, basis.outlay, held.outlay)
+    np.testing.assert_allclose(change[BORNE], basis.outlay - held.outlay)
     own = care_payers(basis, found.policy, basis.outlay).amounts[-1]
-    np.testing.assert_allclose(change, own * (held.outlay / basis.outlay - 1.0))
-    assert (change[5:] < 0.0).all()
-    assert out_of_pocket_change("global_budget", replace(found, policy=law()), basis.outlay, held.outlay) is None
+    np.testing.assert_allclose(change[CUT], own * (held.outlay / basis.outlay - 1.0))
+    assert (change[CUT][5:] < 0.0).all()
+    assert own_payments("global_budget", replace(found, policy=law()), basis.outlay, held.outlay) is None
 
 
 def test_merging_adds_both_funds_up():
@@ -507,10 +546,13 @@ def test_merging_adds_both_funds_up():
     # By payer it is exact in the first year only.
     paid = own[0].by_payer()["employers"][0, :2] + own[1].by_payer()["employers"][0]
     np.testing.assert_allclose(apart.by_payer()["employers"][0], paid)
-    np.testing.assert_allclose((one.outgo - apart.outgo)[5:], (BENEFIT_STEP - 1.0) * own[1].outgo[5:], rtol=1e-9)
+    np.testing.assert_allclose((one.outgo - apart.outgo)[5:], (0.756 / 0.597 - 1.0) * own[1].outgo[5:], rtol=1e-9)
+    # Whichever joins: the residents' benefits rise.
+    other_way = transplant("merge", law(), law(RESIDENTS), other, START, lambda: basis)
+    np.testing.assert_allclose(other_way.with_basis.outlay, found.with_basis.outlay, rtol=1e-12)
     # Bills stay what they are: what the fund pays more, patients pay less.
-    change = out_of_pocket_change("merge", found, apart.outgo, one.outgo)
-    np.testing.assert_allclose(change, apart.outgo - one.outgo)
+    change = own_payments("merge", found, apart.outgo, one.outgo)
+    np.testing.assert_allclose(change[WITH], apart.outgo - one.outgo)
     with pytest.raises(ForecasterError, match="merge pools of one country"):
         transplant("merge", law(RESIDENTS), law(), basis, START, lambda: replace(other, money="TWD bn"))
 
@@ -520,9 +562,168 @@ def test_unknown_rules_and_donors_without_the_rule_are_told():
         graft(load_scheme(EMPLOYEES), load_scheme("tw_nhi_2g"), "soup", START)
     with pytest.raises(ForecasterError, match="cn_urrbmi does not have the rule government_floor"):
         graft(load_scheme(EMPLOYEES), load_scheme(RESIDENTS), "government_floor", START)
-    result = CliRunner().invoke(app, ["transplant", "soup"])
-    assert result.exit_code == 2
-    assert "no rule 'soup'" in result.stderr
+    for arguments, words in (
+        (["soup"], "no rule 'soup'"),
+        (["soup"], "parameters of both laws: budget_growth_adjustment, general_premium_rate, reserve_floor_months"),
+        (["government_floor", "--to", RURAL], "nothing of cn_nrcms is projected after 2018"),
+        (["merge", "--from", RESIDENTS, "--set", "general_premium_rate=0.07@2027-01-01"], "levers on members"),
+        (["reserve_floor_months"], "which changes nothing through 2050"),
+    ):
+        result = CliRunner().invoke(app, ["transplant", *arguments, "--draws", "10"])
+        assert result.exit_code == 2
+        assert words in result.stderr
+
+
+def with_stack(pool: str, *settings: str) -> Policy:
+    return Policy(law_with_stack(load_scheme(pool)), Reform.parse(settings))
+
+
+def test_any_parameter_or_layer_of_one_law_in_another():
+    target, donor = with_stack(RESIDENTS).scheme, with_stack(EMPLOYEES).scheme
+    [rate] = shared_terms(law().scheme, law("tw_nhi_2g").scheme, "general_premium_rate", START)
+    assert rate == Change("general_premium_rate", START, 0.0517)
+    terms = {change.name: change.value for change in shared_terms(target, donor, "cn_basic_employees", START)}
+    assert terms == {  # the residents' layer has no wage in its ceiling
+        "cn_basic_residents.deductible": 5200.0,
+        "cn_basic_residents.tranche.1.to": 20000.0,
+        "cn_basic_residents.tranche.1.rate": 0.874,
+        "cn_basic_residents.tranche.2.rate": 0.835,
+    }
+    [one] = shared_terms(target, donor, "cn_basic_employees.tranche.1.rate", START)
+    assert one.name == "cn_basic_residents.tranche.1.rate"
+    # Later steps of the donor's law come too: an age that rises by the year.
+    ages = shared_terms(law().scheme, law().scheme, "retirement_age_men", START)
+    assert [change.start.year for change in ages] == list(range(2030, 2040))
+    for name, words in (
+        ("cn_personal_account", "cn_urrbmi has no layer of the kind account"),
+        ("cn_basic_employees.premium", "not a term that cn_basic_residents has too"),
+    ):
+        with pytest.raises(ForecasterError, match=words):
+            shared_terms(target, donor, name, START)
+    with pytest.raises(ForecasterError, match="has no value on 2010-01-01; its first is from 2025-01-01"):
+        shared_terms(law().scheme, law().scheme, "retirement_age_men", dt.date(2010, 1, 1))
+
+
+def test_households_before_and_after_a_rule():
+    """Bills that the fund pays less of ruin more, care that is cut fewer; a merger spares some; premiums do nothing."""
+    years = YEARS[:10]
+    own = basis_of(EMPLOYEES, years, 1), with_stack(EMPLOYEES)
+    other = basis_of(RESIDENTS, years, 1), with_stack(RESIDENTS)
+    donor = law("tw_nhi_2g")
+    at = (2034, "all", "over_10_percent")
+    with few_households():
+        budget = transplant("global_budget", donor, own[1], own[0], START, nothing)
+        told = households("global_budget", budget, own, [2034], 2030)
+        assert (told[BORNE][at] > told[WITHOUT][at]).all()
+        assert (told[CUT][at] < told[WITHOUT][at]).all()
+        merger = transplant("merge", other[1], own[1], own[0], START, lambda: other[0])
+        told = households("merge", merger, own, [2034], 2030, other)
+        for measure in ("catastrophic_usual", "over_10_percent", "over_25_percent", "impoverished"):
+            assert (told[WITH][2034, "all", measure] < told[WITHOUT][2034, "all", measure]).all()
+        layer = transplant("cn_basic_employees.tranche.1.rate", own[1], other[1], other[0], START, nothing)
+        told = households("cn_basic_employees.tranche.1.rate", layer, other, [2034], 2030)
+        assert (told[WITH][at] < told[WITHOUT][at]).all()
+        floor = transplant("government_floor", donor, own[1], own[0], START, nothing)
+        told = households("government_floor", floor, own, [2034], 2030)
+        np.testing.assert_array_equal(told[WITH][at], told[WITHOUT][at])
+    with pytest.raises(ForecasterError, match="no benefit stack stands behind cn_uebmi"):
+        households("global_budget", budget, (own[0], law()), [2034], 2030)
+    with pytest.raises(ForecasterError, match="what cn_uebmi and cn_nrcms pay of a bill in effect is not held"):
+        households("merge", merger, own, [2034], 2030, (own[0], law(RURAL)))
+    assert benefit_steps(RESIDENTS, EMPLOYEES) == pytest.approx((0.756 / 0.597, 1.0))
+    effective = {
+        pool: observed_series("chn", f"inpatient_reimbursement_rate_effective|{pool.removeprefix('cn_')}")[2019]
+        for pool in EFFECTIVE_RATE
+    }
+    assert effective == EFFECTIVE_RATE
+
+
+def test_the_command_tells_households_or_why_not():
+    with few_households():
+        levers = ("--set", "movers_to_towns=0.01@2027-01-01")  # in both laws
+        merged = ("merge", "--from", RESIDENTS, *levers, "--draws", "5", "--horizon", "2028", "--json")
+        done = CliRunner().invoke(app, ["transplant", *merged])
+    assert done.exit_code == 0, done.output + done.stderr
+    need = json.loads(done.stdout)["households"]
+    assert need["readings"] == [WITH]
+    assert [(row["year"], row["measure"]) for row in need["rows"][:2]] == [
+        (2027, "catastrophic_usual"),
+        (2027, "over_10_percent"),
+    ]
+    assert all(row[WITH][0] <= row[WITHOUT][0] for row in need["rows"])
+    taiwan = ("general_premium_rate", "--from", EMPLOYEES, "--to", "tw_nhi", "--draws", "5", "--horizon", "2028")
+    done = CliRunner().invoke(app, ["transplant", *taiwan])
+    assert done.exit_code == 0, done.output + done.stderr
+    assert "households: no benefit stack stands behind tw_nhi" in done.output
+
+
+# --- passing between the pools ----------------------------------------------------------------------------------------
+def test_who_joins_the_employees_leaves_the_residents(people):
+    """Movers and family come to the one pool and leave the other, as far as they were members there."""
+    basis, settings = (
+        basis_of(RESIDENTS),
+        ("movers_to_towns=0.01@2027-01-01", "dependants_per_contributor=0.2@2030-01-01"),
+    )
+    policy = law(RESIDENTS, *settings)
+    factor = under_policy(basis, policy).general_base / basis.general_base
+    np.testing.assert_allclose(factor[:2], 1.0, rtol=1e-12)
+    found = passed(policy, 2024, YEARS)
+    heads = employee_heads(people, law_ages(law(), people.years))
+    moved = employee_heads(
+        replace(
+            people,
+            persons=people.persons
+            + moved_in(people, policy.path("movers_to_towns", YEARS), law_ages(law(), people.years)),
+        ),
+        law_ages(law(), people.years),
+    )
+    np.testing.assert_allclose(found.movers, (moved.by_age - heads.by_age)[1:].sum(axis=1))
+    assert found.movers[2].sum() == pytest.approx(0.01 * people.workers, rel=1e-6)
+    np.testing.assert_allclose(found.family[5:], 0.2 * moved.workers[6:])
+    outside = basis.members.persons[1:].sum(axis=(1, 2))
+    staying = 1.0 - found.movers.sum(axis=1) / outside
+    members = basis.members.workers / basis.members.persons[0].sum() * outside * staying
+    np.testing.assert_allclose(factor[:, 0], staying * (1.0 - found.family / members), rtol=1e-9)
+    [first, second] = other_pool_told(policy)
+    assert first.startswith("movers_to_towns moves this fund's own members; they go to the employees' scheme, which")
+    assert "forecaster project cn_uebmi" in second
+    assert other_pool_told(law(RESIDENTS, "enrolment_drive=1@2027-01-01")) == []
+    # Movers are young: the residents who stay cost more a head.
+    cost = under_policy(basis, law(RESIDENTS, settings[0])).outlay / basis.outlay
+    assert (cost[3:] > under_policy(basis, law(RESIDENTS, settings[0])).general_base[3:] / basis.general_base[3:]).all()
+
+
+def test_more_people_pass_than_there_are(people):
+    parameters = dict(law(RESIDENTS).scheme.parameters)
+    wider = parameters["dependants_per_contributor"].model_copy(update={"bounds": (0.0, 9.0)})
+    scheme = law(RESIDENTS).scheme.model_copy(
+        update={"parameters": {**parameters, "dependants_per_contributor": wider}}
+    )
+    policy = Policy(scheme, Reform.parse(["dependants_per_contributor=4@2027-01-01"]))
+    with pytest.raises(ForecasterError, match="by 2027 more people would have passed to the employees' scheme than"):
+        under_policy(basis_of(RESIDENTS), policy)
+
+
+def test_flexible_workers_who_wait_longer_by_hand(people):
+    """A tenth of 17.4% of contributors come back a year; six months instead of two: a third of a year more without."""
+    basis, policy = basis_of(EMPLOYEES, YEARS[:8], 1), with_stack(EMPLOYEES, "waiting_months_flexible=6@2027-01-01")
+    heads = employee_heads(people, law_ages(law(), people.years))
+    contributors = heads.need - heads.need_retired
+    part = (contributors / (contributors + 1.06 * heads.need_retired))[3]
+    before, after = project(basis, policy.reform(Reform())), project(basis, policy)
+    factor = (after.outgo / before.outgo)[:, 0]
+    np.testing.assert_array_equal(factor[:2], 1.0)
+    assert factor[2] == pytest.approx((1.0 - part * 0.0174 * 6.0 / 12.0) / (1.0 - part * 0.0174 * 2.0 / 12.0), rel=1e-9)
+    np.testing.assert_array_equal(after.total_income, before.total_income)
+    # What the fund does not pay they pay themselves, and more of their households are ruined; under the law some wait.
+    usual, waiting = (care_payers(basis, p, r.outgo) for p, r in ((policy.reform(Reform()), before), (policy, after)))
+    np.testing.assert_allclose(waiting.spending, usual.spending, rtol=1e-9)
+    np.testing.assert_allclose(
+        waiting.amounts[-1] - usual.amounts[-1], before.outgo - after.outgo, rtol=1e-6, atol=1e-9
+    )
+    lost = [cover_of_year(basis, p, 2).lost for p in (policy.reform(Reform()), policy)]
+    assert lost[0] == pytest.approx(part * 0.0174 * 2.0 / 12.0)
+    assert lost[1] == pytest.approx(3.0 * lost[0])
 
 
 # --- the shipped fits -------------------------------------------------------------------------------------------------
