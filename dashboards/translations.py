@@ -99,6 +99,9 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
     for place in ("twn", "chn"):
         for reason in load_observations(place).breaks["reason"]:
             found.setdefault(str(reason), [(f"data/observed/{place}", 1)])
+    for path in sorted((DATA / "effects").glob("*.toml")):
+        effects = tomllib.loads(path.read_text("utf-8"))
+        add(path, *_values_of("label", effects), *_values_of("reason", effects))
     for path in sorted((DATA / "pools").glob("*.toml")):
         add(path, *_values_of("reason", tomllib.loads(path.read_text("utf-8"))))
     for text in (*language.PUT_TOGETHER, plain_futures._COUNTRY, plain_futures._EMPLOYEES, plain_futures._RESIDENTS):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -85,6 +86,15 @@ class Held:
         return same_sign and (1.0 - TOLERANCE) * ends[0] <= abs(self.ours) <= (1.0 + TOLERANCE) * ends[1]
 
 
+def has_effects(scheme: Scheme) -> bool:
+    """Whether official effects are held for a scheme."""
+    return _path(scheme).is_file()
+
+
+def _path(scheme: Scheme) -> Path:
+    return data_dir() / "effects" / f"{scheme.id}.toml"
+
+
 def official_effects(scheme: Scheme) -> tuple[Effect, ...]:
     """Official effects of a scheme, from ``data/effects/<scheme>.toml``.
 
@@ -95,7 +105,7 @@ def official_effects(scheme: Scheme) -> tuple[Effect, ...]:
     FaultyInput
         With every fault of the file.
     """
-    path = data_dir() / "effects" / f"{scheme.id}.toml"
+    path = _path(scheme)
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in path.parent.glob("*.toml")))
         raise ForecasterError(f"no official effects are known for {scheme.id}; there are some for: {known}")

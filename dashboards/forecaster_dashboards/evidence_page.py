@@ -13,7 +13,7 @@ from forecaster.errors import ForecasterError
 from forecaster.language import terms
 from forecaster.schemes import Scheme
 from forecaster.scores import MODEL
-from forecaster_dashboards import language, service, words
+from forecaster_dashboards import effects_section, language, service, words
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import table
@@ -30,6 +30,7 @@ def show(ref: Reference) -> None:
     _record(ref)
     _learnt(ref)
     _past(ref)
+    effects_section.show(ref)
     parameters = parameter_frame(ref.scheme)
     st.subheader(_("Parameters of the law that are assumed"), anchor=False)
     status = _("status")

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from forecaster.basis import Basis
 from forecaster.certificate import Record, read_record
+from forecaster.effects import Held, has_effects, hold, official_effects
 from forecaster.fund_stack import LawWithStack, law_with_stack
 from forecaster.layers import Stack
 from forecaster.policy import Policy, Reform
@@ -94,6 +95,13 @@ class Reference:
     def presets(self) -> tuple[Preset, ...]:
         """Known plans for this law, by name."""
         return presets_of(self.law.scheme, self.first_year)
+
+    @cached_property
+    def effects_held(self) -> tuple[Held, ...]:
+        """Official effects of changes of the law beside ours; none where no file gives any, or no GDP to compare by."""
+        if "gdp_nominal" not in self.basis.drivers or not has_effects(self.law.scheme):
+            return ()
+        return tuple(hold(self.basis, self.law, effect) for effect in official_effects(self.law.scheme))
 
     @cached_property
     def levers(self) -> tuple[str, ...]:
