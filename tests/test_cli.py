@@ -292,7 +292,7 @@ def test_a_value_out_of_bounds_is_answered_with_bounds_and_source():
         (["project", "tw_nhi_2g", "--set", "general_premium_rate=0.05@2001-01-01"], "from 2013-01-01 on"),
         (["project", "tw_nhi_2g", "--reform", "nonsense"], "committee_2020_option_1, committee_2020_option_2"),
         (["project", "tw_nhi_2g", "--reform", "nowhere.toml"], "No such file"),
-        (["project", "tw_nhi_2g", "--basis", "nonsense"], "a shipped one: cn_urrbmi_study_2021, tw_nhi_committee_2020"),
+        (["project", "tw_nhi_2g", "--basis", "nonsense"], "cn_urbmi_2011, cn_urrbmi_study_2021, tw_nhi_committee"),
         (["project", "tw_nhi_2g", "--horizon", "2050", *COMMITTEE], "2021 to 2021"),
         (["project", "tw_nhi_2g", "--horizon", "2020"], "begins in 2026"),
         (["project", "tw_nhi_1g"], "was law until 2012-12-31"),
@@ -419,8 +419,13 @@ def test_compare_takes_shipped_reforms_and_writes_the_tables(fitted, tmp_path):
     ("words", "expected"),
     [
         (["law", "law"], "the same policy twice"),
-        (["law", "late_fee_daily=0.002@2027-01-01"], "SECOND: 1 fault"),
-        (["late_fee_daily=0.002@2027-01-01", "law"], "changes nothing through 2033"),
+        (["law", "own_dependants_shape=2@2027-01-01"], "SECOND: 1 fault"),
+        (["grading_top_share_trigger=0.02@2027-01-01", "law"], "changes nothing through 2033"),
+        (["law", "own_dependants_shape=2@2027-01-01"], "it acts only together with charged_dependants_cap"),
+        (
+            ["law", "supplementary_threshold_vulnerable=9000@2027-01-01"],
+            "leave it out; no projection reads it: no figure",
+        ),
         (["law", "supplementary_ceiling=50000000@2050-01-01"], "choose an earlier day or a later horizon"),
         (["law", "general_premium_rate=0.0517@2027-01-01"], "leave it out if the law says so already"),
         (["law", "no_such_reform"], "supplementary_ceiling_50m"),
@@ -500,11 +505,20 @@ def test_a_higher_chance_needs_a_higher_rate(fitted):
 # --- check ------------------------------------------------------------------------------------------------------------
 def test_check_lists_what_no_projection_reads():
     found = answer("check", "tw_nhi_2g")
-    assert {"copayment_rate.clinic", "late_fee_daily", "copayment_cap_year"} <= set(found["unread"]["tw_nhi_2g"])
-    assert "general_premium_rate" not in found["unread"]["tw_nhi_2g"]
-    assert "reserve_floor_months" not in found["unread"]["tw_nhi_2g"]
-    # Read by a rule that is off by default: it is probed too.
-    assert "review_target_months" not in found["unread"]["tw_nhi_2g"]
+    # Each with its reason; what a rule that is off by default reads, or another lever, is not among them.
+    unread = found["unread"]["tw_nhi_2g"]
+    assert set(unread) == {"grading_top_share_trigger", "supplementary_threshold_vulnerable"}
+    assert all("no figure was found" in why or "not modelled" in why for why in unread.values())
+    assert "supplementary_threshold_vulnerable: no figure was found" in run("check", "tw_nhi_2g").stdout
+
+
+@pytest.mark.parametrize("name", ["tw_nhi_1g", "tw_nhi_2g"])
+def test_a_law_says_why_nothing_reads_a_parameter_and_what_it_acts_with(name):
+    scheme = load_scheme(name)
+    read = read_parameters(scheme)
+    for key, parameter in scheme.parameters.items():
+        assert bool(parameter.not_read) == (key not in read), key
+        assert set(parameter.acts_with) <= set(scheme.parameters) - {key}, key
 
 
 def test_the_probe_reads_every_lever():
@@ -519,7 +533,7 @@ def test_check_lists_parameters_with_bounds_and_source():
     result = run("check", "tw_nhi_2g", "--parameters")
     assert "general_premium_rate = 0.0517 share from 2021-01-01" in result.stdout
     assert "allowed 0 to 0.06 (NHI Act Art. 18: 6% is the upper limit)" in result.stdout
-    assert "late_fee_daily *" in result.stdout
+    assert "grading_top_share_trigger *" in result.stdout
 
 
 def test_check_of_a_faulty_scheme_fails_and_names_the_fault(tmp_path, repository):
