@@ -31,7 +31,8 @@ def test_a_row_has_theirs_and_ours_in_the_readers_unit_and_the_reason():
     assert frame["officials, TWD bn a year"].tolist() == ["1.70", "-20.0 – -10.0", "1.70"]
     assert frame["ours (middle 80%)"].tolist() == ["1.87 (1.50 – 2.25)", "-3.00 (-4.00 – -2.00)", ""]
     assert frame["ours over theirs"].tolist() == ["1.10", "0.20", ""]
-    assert frame["remark"].tolist() == ["the lever is made from it", "because", "no lever"]
+    assert frame["remark"].tolist() == ["the lever is made from it", "", ""]
+    assert section.reasons((near, far, none)) == [f"{_effect().label}: because", f"{_effect().label}: no lever"]
     with speaking("zh_TW"):
         told = section.effects_frame((near,), "TWD bn")
         # Two in a billion are twenty in a hundred million.
@@ -55,6 +56,7 @@ def test_the_caption_counts_those_within_the_tolerance(monkeypatch, within):
     shown: list[str] = []
     monkeypatch.setattr(section.st, "caption", shown.append)
     monkeypatch.setattr(section.st, "subheader", lambda *_args, **_named: None)
+    monkeypatch.setattr(section.st, "markdown", shown.append)
     monkeypatch.setattr(section, "table", lambda frame: None)
 
     class Given:

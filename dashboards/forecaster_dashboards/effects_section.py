@@ -20,13 +20,23 @@ def show(ref: Reference) -> None:
     table(effects_frame(held, ref.money))
     st.caption(
         _(
-            "{within} of {n} figures lie within {tolerance} of the officials'; where ours lies further off, the reason "
-            "stands beside it. All are effects of one year, at the incomes of the year named.",
+            "{within} of {n} figures lie within {tolerance} of the officials'; below stands why the others lie further "
+            "off, and what else is to be known. All are effects of one year, at the incomes of the year named.",
             within=sum(one.within for one in held),
             n=len(held),
             tolerance=percent(TOLERANCE),
         )
     )
+    st.markdown("\n".join(f"- {reason}" for reason in reasons(held)))
+
+
+def reasons(held: tuple[Held, ...]) -> list[str]:
+    """What is to be said of single changes, in full."""
+    return [
+        _("{change}: {reason}", change=said(one.effect.label), reason=said(one.effect.reason))
+        for one in held
+        if one.effect.reason
+    ]
 
 
 def effects_frame(held: tuple[Held, ...], unit: str) -> pd.DataFrame:
@@ -47,7 +57,6 @@ def effects_frame(held: tuple[Held, ...], unit: str) -> pd.DataFrame:
     rows = []
     for one in held:
         effect = one.effect
-        remarks = [evidence[effect.evidence], said(effect.reason) if effect.reason else ""]
         official = amount(effect.low) if effect.low == effect.high else span(effect.low, effect.high)
         ours = ""
         if one.ours is not None and one.low is not None and one.high is not None:
@@ -59,7 +68,7 @@ def effects_frame(held: tuple[Held, ...], unit: str) -> pd.DataFrame:
                 _("officials, {unit} a year", unit=money_unit(unit)): official,
                 _("ours (middle 80%)"): ours,
                 _("ours over theirs"): "" if one.ratio is None else number(one.ratio, 2),
-                _("remark"): _("; ").join(text for text in remarks if text),
+                _("remark"): evidence[effect.evidence],
                 _("source"): effect.source,
             }
         )
