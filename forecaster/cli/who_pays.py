@@ -197,8 +197,9 @@ def held_notes(basis: Basis, law: Policy, incidence: Incidence) -> list[str]:
     at_floor = insured_amounts(basis, law, incidence).at_floor
     return [
         "The assumed incomes held against other figures: "
-        f"the published {incidence.lowest_step_people:,.0f} people, {at_floor:.0%} of the insured by our count, stand "
-        f"at the lowest step; the ninth decile of insured amounts is {decile:,.0f} TWD a month in {basis.years[0]}, "
+        f"the {incidence.lowest_step_people:,.0f} people whom the rise of the lowest step concerned (published), "
+        f"{at_floor:.0%} of the insured by our count, are taken to stand at it; the ninth decile of insured amounts is "
+        f"{decile:,.0f} TWD a month in {basis.years[0]}, "
         f"that of employees' wages with bonuses was {wages:,.0f} in 2024 (TW-S134), to which nothing was fitted."
     ]
 
