@@ -66,7 +66,9 @@ def may_download(page: Page) -> bool:
 
 def may_save(page: Page) -> bool:
     page.get_by_role("link", name="Levers", exact=True).click()
-    expect(page.get_by_text("simulated futures from the end of")).to_be_visible()
+    # What stands before the saved scenarios is of this page alone; then nothing more is to come.
+    expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     return page.get_by_text("Saved scenarios", exact=True).count() == 1
 
 
