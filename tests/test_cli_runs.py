@@ -92,7 +92,13 @@ def test_from_a_projection_to_a_promoted_baseline(law, tmp_path):
     assert "1 runs removed" in pruned.stdout
     assert [r["id"] for r in answer("runs", "list")] == [law]
     assert [entry["action"] for entry in answer("runs", "log")] == ["publish", "publish", "promote", "prune"]
-    assert "all as it was written" in run("runs", "verify").stdout
+    last = answer("runs", "log")[-1]["hash"]
+    proved = run("runs", "verify", "--noted", last).stdout
+    assert "all as it was written" in proved
+    assert last in proved
+    cut = run("runs", "verify", "--noted", "f" * 64)
+    assert cut.exit_code == 1
+    assert "no line has the hash that was noted: lines at its end were removed" in cut.stdout
 
 
 @pytest.mark.parametrize(

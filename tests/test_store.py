@@ -57,18 +57,23 @@ def keep(store: Store, why: str = "a try", kind: str = "projection", **more):
 
 
 def tamper(store: Store, *statements: str) -> None:
-    """Change the catalogue behind the store's back, its own guards taken down first."""
+    """Change the catalogue behind the store's back: its own guards are taken down before and put back afterwards."""
     engine = create_engine(store.engine.url)
+    tables = sorted({table for table, _ in schema.GUARDED})
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
-            names = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-            for name in names:
-                connection.execute(text(f"DROP TRIGGER {name}"))
+            guards = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")).all()
+            down, up = [f"DROP TRIGGER {name}" for name, _ in guards], [sql for _, sql in guards]
         else:
-            for table in ("runs", "run_files", "promotions", "audit"):
-                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+            down, up = (
+                [f"ALTER TABLE {table} {how} TRIGGER USER" for table in tables] for how in ("DISABLE", "ENABLE")
+            )
+        for statement in down:
+            connection.exec_driver_sql(statement)
         for statement in statements:
             assert connection.exec_driver_sql(statement).rowcount > 0, statement
+        for statement in up:
+            connection.exec_driver_sql(statement)
     engine.dispose()
 
 
@@ -171,6 +176,17 @@ def test_prune_keeps_promoted_runs_their_parents_and_shared_files(store):
         assert set(store.objects.names(connection)) == {file.sha256 for file in child.files.values()}
 
 
+def test_prune_removes_children_first_whatever_the_clock_said(store, monkeypatch):
+    monkeypatch.setattr("forecaster.store.catalogue._now", lambda: "2026-05-02T00:00:00.000000+00:00")
+    parent = keep(store, kind="fit")
+    monkeypatch.setattr("forecaster.store.catalogue._now", lambda: "2026-05-01T00:00:00.000000+00:00")
+    child = keep(store, parent=parent.id)
+    gone = store.prune("2026-06-01", really=True)
+    assert {run.id for run in gone} == {parent.id, child.id}
+    assert store.runs() == []
+    assert store.faults() == []
+
+
 def test_prune_by_age_and_kind(store):
     old = keep(store, "old")
     moment = keep(store, "new", "fit").created
@@ -192,6 +208,11 @@ TAMPERING = (
     "DELETE FROM audit WHERE seq = 1",
     "DELETE FROM audit WHERE seq = 2",
     "UPDATE promotions SET name = 'mine'",
+    "UPDATE promotions SET why = 'another'",
+    "UPDATE promotions SET who = 'nobody'",
+    "UPDATE promotions SET at = '1999'",
+    "UPDATE audit SET detail = '{\"name\":' WHERE seq = 2",
+    "UPDATE audit SET detail = '7' WHERE seq = 2",
     "DELETE FROM run_files WHERE name = 'forecast.csv'",
 )
 
@@ -230,6 +251,28 @@ def test_the_database_itself_refuses_changes(store):
     ):
         with pytest.raises(DatabaseError, match="append-only"), store.engine.begin() as connection:
             connection.execute(text(statement))
+
+
+def test_a_guard_that_is_gone_or_altered_is_found(store):
+    keep(store)
+    assert store.faults() == []
+    engine = create_engine(store.engine.url)
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("DROP TRIGGER audit_no_delete")
+            connection.exec_driver_sql("DROP TRIGGER runs_no_update")
+            connection.exec_driver_sql(
+                "CREATE TRIGGER runs_no_update BEFORE UPDATE ON runs WHEN 0 "
+                "BEGIN SELECT RAISE(ABORT, 'runs is append-only'); END"
+            )
+        else:
+            connection.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER audit_no_delete")
+            connection.exec_driver_sql("DROP TRIGGER runs_no_update ON runs")
+    engine.dispose()
+    assert store.faults() == [
+        f"table {table}: its own guard against {action} is gone or was altered; restore the store from a copy"
+        for table, action in (("runs", "UPDATE"), ("audit", "DELETE"))
+    ]
 
 
 def test_one_flipped_bit_in_any_file_is_found(tmp_path):

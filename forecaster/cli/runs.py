@@ -123,19 +123,33 @@ def verify(
         bool,
         typer.Option("--refit", help="Of a fit: sample it again (minutes) and compare every draw of its posterior."),
     ] = False,
+    noted: Annotated[
+        str | None,
+        typer.Option("--noted", metavar="HASH", help="Last hash of the log as noted earlier: it must still be there."),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Prove that nothing was changed: hashes, log, and for a projection its figures computed anew.
 
-    Of a fit and a backtest hashes are compared; --refit samples a fit again.
+    Of a fit and a backtest hashes are compared; --refit samples a fit again. A log cut off at its end is still a chain:
+    note its last hash, which this command prints, outside the store, and give it with --noted the next time.
     Exit code 1 when something is missing, damaged or not as it was.
     """
     store = _store()
+    if noted is not None and run is not None:
+        raise ForecasterError("--noted is about the whole store's log: leave the run out")
     if refit and run is None:
         raise ForecasterError("--refit takes minutes for each fit: name one, as in forecaster runs verify RUN --refit")
     if run is None:
-        answer: dict[str, Any] = {"runs": len(store.runs()), "log": len(store.audit_log()), "faults": store.faults()}
+        log = store.audit_log()
+        answer: dict[str, Any] = {"runs": len(store.runs()), "log": len(log), "faults": store.faults()}
         said = f"{answer['runs']} runs, {answer['log']} lines of the log: all as it was written."
+        if log:
+            answer["last_hash"] = log[-1].hash
+            said += f" The log's last hash is {log[-1].hash}."
+        if noted is not None and noted not in {entry.hash for entry in log}:
+            cut = "no line has the hash that was noted: lines at its end were removed, or it was written anew"
+            answer["faults"].append(f"audit log: {cut}")
     else:
         found = store.find(run)
         answer = {"run": found.id, "faults": store.faults_of(found)}
@@ -161,7 +175,7 @@ def verify(
         for fault in answer["faults"]:
             screen.print(fault, style="bold", soft_wrap=True)
         if not answer["faults"]:
-            screen.print(said)
+            screen.print(said, soft_wrap=True)
         if "recomputed" in answer:
             screen.print(answer["recomputed"]["words"], soft_wrap=True)
     if answer["faults"]:

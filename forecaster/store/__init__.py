@@ -3,18 +3,8 @@
 A folder with an SQLite catalogue and files named by their hash, or a PostgreSQL database; docs/runs.md.
 """
 
-from forecaster.store.catalogue import (
-    KINDS,
-    AuditEntry,
-    Promotion,
-    Run,
-    Store,
-    StoredFile,
-    open_store,
-    person,
-    store_address,
-    store_configured,
-)
+from forecaster.store.catalogue import Store, open_store, person, store_address, store_configured
+from forecaster.store.records import KINDS, AuditEntry, Promotion, Run, StoredFile
 
 __all__ = [
     "KINDS",

@@ -14,11 +14,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
@@ -26,103 +25,13 @@ from forecaster.hashing import canonical, digest, sha256
 from forecaster.store import schema
 from forecaster.store.connect import CATALOGUE, connect, is_server, reason, shown, writing
 from forecaster.store.objects import FolderObjects, Objects, TableObjects
+from forecaster.store.proof import guard_faults, log_faults
+from forecaster.store.records import FIRST, KINDS, AuditEntry, Promotion, Run, StoredFile
 
-KINDS = ("fit", "backtest", "projection", "scenario")
 VARIABLE, DEFAULT = "FORECASTER_STORE", "runs"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _ID = re.compile(r"[0-9a-f]{4,64}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-FIRST = "0" * 64
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of a run: SHA-256 of its content, and its size in bytes."""
-
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the catalogue knows of a run.
-
-    Attributes
-    ----------
-    id
-        SHA-256 over all that follows.
-    kind
-        One of :data:`KINDS`; a scenario is a projection with a reform.
-    pool, result
-        Name of the pool; hash of the manifest that decides the figures, equal for equal inputs.
-    why, who, created
-        As given, the user's name, and the time in UTC.
-    parent
-        Run that it was made from: a projection's fit, a backtest's fit.
-    manifest
-        What the result was made from.
-    files
-        Name to :class:`StoredFile`.
-    """
-
-    id: str
-    kind: str
-    pool: str
-    result: str
-    why: str
-    who: str
-    created: str
-    parent: str | None
-    manifest: Mapping[str, Any]
-    files: Mapping[str, StoredFile]
-
-    @property
-    def short(self) -> str:
-        """First characters of the id, as commands print it."""
-        return self.id[:12]
-
-    def content(self) -> dict[str, Any]:
-        """What the id is the hash of."""
-        return {
-            "kind": self.kind,
-            "pool": self.pool,
-            "result": self.result,
-            "why": self.why,
-            "who": self.who,
-            "created": self.created,
-            "parent": self.parent,
-            "manifest": self.manifest,
-            "files": {name: [file.sha256, file.size] for name, file in sorted(self.files.items())},
-        }
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """A run given a name: who did it, when and why."""
-
-    name: str
-    run_id: str
-    who: str
-    at: str
-    why: str
-
-
-@dataclass(frozen=True)
-class AuditEntry:
-    """A line of the audit log; ``hash`` covers the line and the hash of the one before."""
-
-    seq: int
-    at: str
-    who: str
-    action: str
-    subject: str
-    detail: str
-    previous: str
-    hash: str
-
-    def expected(self) -> str:
-        """The hash that the line must have."""
-        return digest([self.seq, self.at, self.who, self.action, self.subject, self.detail, self.previous])
 
 
 def store_address() -> str:
@@ -273,8 +182,7 @@ class Store:
             gone = [run for run in everything.values() if run.id not in kept]
             if not really:
                 return gone
-            # Children first: each names its parent.
-            for run in sorted(gone, key=lambda run: run.created, reverse=True):
+            for run in _children_first(gone):
                 connection.execute(delete(schema.run_files).where(schema.run_files.c.run_id == run.id))
                 connection.execute(delete(schema.runs).where(schema.runs.c.id == run.id))
                 _note(connection, person(), _now(), "prune", run.id, {"kind": run.kind, "why": run.why})
@@ -327,7 +235,7 @@ class Store:
         table = schema.promotions
         with self._told(), self.engine.connect() as connection:
             rows = connection.execute(select(table).order_by(table.c.seq)).mappings().all()
-        return {row["name"]: Promotion(**{k: row[k] for k in ("name", "run_id", "who", "at", "why")}) for row in rows}
+        return {row["name"]: _promotion(row) for row in rows}
 
     def read(self, run: Run, name: str) -> bytes:
         """Content of a run's file, checked against its hash.
@@ -374,7 +282,8 @@ class Store:
                 found += self._faults_of(run, connection)
             log = _log(connection)
             rows = connection.execute(select(schema.promotions)).mappings().all()
-        return found + _log_faults(log, {run.id for run in known}, [dict(row) for row in rows])
+            found += guard_faults(connection)
+        return found + log_faults(log, {run.id for run in known}, [(row["seq"], _promotion(row)) for row in rows])
 
     def _faults_of(self, run: Run, connection: Connection) -> list[str]:
         found = [] if digest(run.content()) == run.id else [f"run {run.short}: its record was changed"]
@@ -417,6 +326,21 @@ class Store:
 _RUN_COLUMNS = ("id", "kind", "pool", "result", "why", "who", "created", "parent")
 
 
+def _promotion(row: RowMapping) -> Promotion:
+    return Promotion(**{name: row[name] for name in ("name", "run_id", "who", "at", "why")})
+
+
+def _children_first(runs: list[Run]) -> list[Run]:
+    """Each run before the one it was made from, whatever the clock said when they were made."""
+    among = {run.id: run for run in runs}
+
+    def ancestors(run: Run) -> int:
+        parent = among.get(run.parent or "")
+        return 0 if parent is None else 1 + ancestors(parent)
+
+    return sorted(runs, key=ancestors, reverse=True)
+
+
 def _read_manifest(content: str) -> Mapping[str, Any]:
     """The manifest of a row; a damaged one is kept as it is, so that its run is found to be changed."""
     try:
@@ -441,21 +365,3 @@ def _note(connection: Connection, who: str, at: str, action: str, subject: str, 
 def _log(connection: Connection) -> list[AuditEntry]:
     table = schema.audit
     return [AuditEntry(**row) for row in connection.execute(select(table).order_by(table.c.seq)).mappings()]
-
-
-def _log_faults(log: list[AuditEntry], present: set[str], promoted: list[dict[str, Any]]) -> list[str]:
-    """Where the log's chain breaks, and where runs and names are not as it says."""
-    found, previous = [], FIRST
-    for i, entry in enumerate(log, 1):
-        if entry.seq != i or entry.previous != previous or entry.hash != entry.expected():
-            found.append(f"audit log: line {entry.seq} was changed, or lines before it were removed")
-            break
-        previous = entry.hash
-    published = {entry.subject for entry in log if entry.action == "publish"}
-    pruned = {entry.subject for entry in log if entry.action == "prune"}
-    found += [f"run {run[:12]}: not in the audit log" for run in sorted(present - published)]
-    found += [f"run {run[:12]}: removed behind the store's back" for run in sorted(published - pruned - present)]
-    said = {(e.seq, json.loads(e.detail).get("name"), e.subject) for e in log if e.action == "promote"}
-    held = {(row["seq"], row["name"], row["run_id"]) for row in promoted}
-    found += [f"name {name}: its promotion is not as the audit log has it" for _, name, _ in sorted(said ^ held)]
-    return found

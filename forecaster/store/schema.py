@@ -56,3 +56,12 @@ objects = Table(
     Column("sha256", String(64), primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
+# Table, and what the database itself refuses in it: what was written is never changed; runs may be pruned, the log not.
+GUARDED = (
+    ("runs", "UPDATE"),
+    ("run_files", "UPDATE"),
+    ("promotions", "UPDATE"),
+    ("promotions", "DELETE"),
+    ("audit", "UPDATE"),
+    ("audit", "DELETE"),
+)
