@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from forecaster.basis import Basis, PaymentSizes, read_basis
+from forecaster.charged_payments import LEAST_CHARGED, charged_share
 from forecaster.engine import project
 from forecaster.errors import FaultyInput
 from forecaster.policy import Policy, Reform
-from forecaster.revenue import LEAST_CHARGED, charged_share, premium_terms
+from forecaster.revenue import premium_terms
 from forecaster.schemes import load_scheme
 from funds import THRESHOLD_ITEMS, random_basis
 

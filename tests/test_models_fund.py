@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize._numdiff import approx_derivative
 
+from forecaster.basis import PaymentSizes
+from forecaster.charged_payments import charged_share
 from forecaster.errors import ForecasterError
 from forecaster.resources import data_dir
-from forecaster.revenue import PaymentSizes, charged_share
 from forecaster_models.economy import EconomyData, economy_data, economy_model
 from forecaster_models.fund import (
     _in_proportion,

@@ -51,6 +51,7 @@ from forecaster_models.fund_arrays import (
     FundArrays,
     Slopes,
     Vectors,
+    borrowing,
     read_only,
 )
 from forecaster_models.fund_income import facts_density, premiums, premiums_back, supplementary_density
@@ -69,8 +70,10 @@ def _accounts(x, d, cost, income, slope_cost, slope_income, slope):
     pull = off / d.accounts_error
     slope[RESTATED] += pull @ d.accounts_restated
     by_flow = pull @ d.accounts_matrix
-    slope_cost += by_flow[:n]
-    slope_income += by_flow[n:]
+    for t in range(n):
+        slope_cost[t] += by_flow[t]
+    for t in range(len(income)):
+        slope_income[t] += by_flow[n + t]
     return -0.5 * (off @ off)
 
 
@@ -92,9 +95,9 @@ def _budget(x, d, log_cost, slope_log_cost, slope):
     return -0.5 * square - count * np.log(sd)
 
 
-@numba.njit(cache=True)
-def _profile(x, d, profile, slope_profile, slope):
-    """Steps and level of the profile, and published ratios of its bands."""
+@borrowing
+def _profile(x, d, profile, cost, slope_profile, slope):
+    """Steps and level of the profile, and published ratios of its bands; ``cost`` is the profile out of logs."""
     groups = len(profile)
     sd = x[PROFILE_STEP_SD]
     square = 0.0
@@ -105,9 +108,9 @@ def _profile(x, d, profile, slope_profile, slope):
         slope_profile[g + 1] -= step / (sd * sd)
     slope[PROFILE_STEP_SD] += square / sd**3 - (groups - 1) / sd
     level = profile.mean()
-    slope_profile -= level / 0.01 / groups
+    for g in range(groups):
+        slope_profile[g] -= level / 0.01 / groups
     density = -0.5 * square / (sd * sd) - (groups - 1) * np.log(sd) - 0.5 * level * level / 0.01
-    cost = np.exp(profile)
     for i in range(len(d.ratio_value)):
         top, bottom = d.ratio_top[i] @ cost, d.ratio_bottom[i] @ cost
         off = (d.ratio_value[i] - np.log(top / bottom)) / d.ratio_error[i]
@@ -118,24 +121,22 @@ def _profile(x, d, profile, slope_profile, slope):
     return density
 
 
-@numba.njit(cache=True)
-def _need(x, d, profile):
-    """Log need by year and the groups' shares of it, ``(n,)`` and ``(n, group)``."""
+@borrowing
+def _need(x, d, cost, log_need, shares):
+    """Fill in log need by year and the groups' shares of it, ``(n,)`` and ``(n, group)``."""
     n, groups = d.people.shape
-    shares, log_need = np.empty((n, groups)), np.empty(n)
-    young = np.exp(profile)
     for t in range(n):
         older = np.exp(x[TILT] * d.tilt_years[t])
         total = 0.0
         for g in range(groups):
-            shares[t, g] = d.people[t, g] * young[g] * (older if d.old_groups[g] else 1.0)
+            shares[t, g] = d.people[t, g] * cost[g] * (older if d.old_groups[g] else 1.0)
             total += shares[t, g]
-        shares[t] /= total
+        for g in range(groups):
+            shares[t, g] /= total
         log_need[t] = np.log(total)
-    return log_need, shares
 
 
-@numba.njit(cache=True)
+@borrowing
 def _need_back(d, shares, slope_need, slope_profile, slope):
     for t in range(len(slope_need)):
         old = 0.0
@@ -146,7 +147,7 @@ def _need_back(d, shares, slope_need, slope_profile, slope):
         slope[TILT] += slope_need[t] * d.tilt_years[t] * old
 
 
-@numba.njit(cache=True)
+@borrowing
 def _level(x, d, level, slope_level, slope):
     """Steps of the supplementary base."""
     sd = x[SUPPLEMENTARY_SD]
@@ -162,60 +163,79 @@ def _level(x, d, level, slope_level, slope):
     return -0.5 * square / (sd * sd) - count * np.log(sd)
 
 
-@numba.njit(cache=True)
-def _gaps(x, q, d, log_need, log_base):
-    """Steps of cost and base less what need, prices, growth, breaks and pandemics explain, ``(n - 1,)`` each."""
+@borrowing
+def _gaps(x, q, d, log_need, log_base, cost_gap, base_gap):
+    """Fill in steps of cost and base less what need, prices, growth, breaks and pandemics explain, ``(n - 1,)``."""
     n, m = len(log_need), len(log_base)
-    grown = d.revision @ q.revision
-    steps = np.empty(n - 1)
-    steps[: m - 1] = np.diff(log_base)
-    steps[m - 1 :] = d.gdp[n - 2] + FOLLOWING_SCALE * x[FOLLOWING]
-    base_gap = steps - d.gdp - grown - x[BASE_SURPRISE] * d.surprise - x[BASE_DRIFT] - x[REDEFINED] * d.redefined
-    cost_gap = np.diff(q.path[:n]) - np.diff(log_need) - d.price - x[ELASTICITY] * (d.real + grown)
-    cost_gap -= x[COST_SURPRISE] * d.surprise + x[COST_DRIFT] + d.pandemic @ q.apart
-    return cost_gap, base_gap
+    for t in range(n - 1):
+        grown = _grown(q, d, t)
+        step = log_base[t + 1] - log_base[t] if t + 1 < m else d.gdp[n - 2] + FOLLOWING_SCALE * x[FOLLOWING]
+        base_gap[t] = step - d.gdp[t] - grown - x[BASE_SURPRISE] * d.surprise[t] - x[BASE_DRIFT]
+        base_gap[t] -= x[REDEFINED] * d.redefined[t]
+        cost_gap[t] = q.path[t + 1] - q.path[t] - (log_need[t + 1] - log_need[t]) - d.price[t]
+        cost_gap[t] -= x[ELASTICITY] * (d.real[t] + grown) + x[COST_SURPRISE] * d.surprise[t] + x[COST_DRIFT]
+        for k in range(len(q.apart)):
+            cost_gap[t] -= d.pandemic[t, k] * q.apart[k]
 
 
-@numba.njit(cache=True)
+@borrowing
+def _grown(q, d, t):
+    """What is not yet known of the growth of step ``t``."""
+    grown = 0.0
+    for k in range(len(q.revision)):
+        grown += d.revision[t, k] * q.revision[k]
+    return grown
+
+
+@borrowing
 def _gaps_back(x, q, d, by_cost_gap, by_base_gap, by, at, slope):
     m = len(by.base)
-    grown = d.revision @ q.revision
-    at.revision[:] -= (by_cost_gap * x[ELASTICITY] + by_base_gap) @ d.revision
-    at.apart[:] -= by_cost_gap @ d.pandemic
-    _by_steps(by_cost_gap, at.path[: len(by.need)])
-    _by_steps(-by_cost_gap, by.need)
-    _by_steps(by_base_gap[: m - 1], by.base)
-    slope[FOLLOWING] += FOLLOWING_SCALE * by_base_gap[m - 1 :].sum()
-    slope[ELASTICITY] -= by_cost_gap @ (d.real + grown)
-    slope[COST_SURPRISE] -= by_cost_gap @ d.surprise
-    slope[COST_DRIFT] -= by_cost_gap.sum()
-    slope[BASE_SURPRISE] -= by_base_gap @ d.surprise
-    slope[BASE_DRIFT] -= by_base_gap.sum()
-    slope[REDEFINED] -= by_base_gap @ d.redefined
-
-
-@numba.njit(cache=True)
-def _by_steps(by_step, by_level):
-    """Slopes by the steps of a path, added to those by the path."""
-    by_level[1:] += by_step
-    by_level[:-1] -= by_step
+    for t in range(len(by_cost_gap)):
+        by_cost, by_step = by_cost_gap[t], by_base_gap[t]
+        for k in range(len(q.revision)):
+            at.revision[k] -= d.revision[t, k] * (by_cost * x[ELASTICITY] + by_step)
+        for k in range(len(q.apart)):
+            at.apart[k] -= d.pandemic[t, k] * by_cost
+        at.path[t + 1] += by_cost
+        at.path[t] -= by_cost
+        by.need[t + 1] -= by_cost
+        by.need[t] += by_cost
+        if t + 1 < m:
+            by.base[t + 1] += by_step
+            by.base[t] -= by_step
+        else:
+            slope[FOLLOWING] += FOLLOWING_SCALE * by_step
+        slope[ELASTICITY] -= by_cost * (d.real[t] + _grown(q, d, t))
+        slope[COST_SURPRISE] -= by_cost * d.surprise[t]
+        slope[COST_DRIFT] -= by_cost
+        slope[BASE_SURPRISE] -= by_step * d.surprise[t]
+        slope[BASE_DRIFT] -= by_step
+        slope[REDEFINED] -= by_step * d.redefined[t]
 
 
 @numba.njit(cache=True)
 def _vectors(x, d):
+    """Views of the vectors that follow the scalars in ``x``."""
     n, groups = d.people.shape
     m = len(d.rate)
     categories, items, levels = d.weights.shape[1], len(d.wide_items), len(d.supplementary_step) + 1
-    ends = np.cumsum(np.array([len(SCALARS), n + m, groups, categories, items, m, levels, d.pandemic.shape[1]]))
+    path = len(SCALARS)
+    profile = path + n + m
+    mix = profile + groups
+    share = mix + categories
+    booking = share + items
+    level = booking + m
+    apart = level + levels
+    revision = apart + d.pandemic.shape[1]
     return Vectors(
-        x[ends[0] : ends[1]],
-        x[ends[1] : ends[2]],
-        x[ends[2] : ends[3]],
-        x[ends[3] : ends[4]],
-        x[ends[4] : ends[5]],
-        x[ends[5] : ends[6]],
-        x[ends[6] : ends[7]],
-        x[ends[7] :],
+        x[path:profile],
+        x[profile:mix],
+        x[mix:share],
+        x[share:booking],
+        x[booking:level],
+        x[level:apart],
+        x[apart:revision],
+        x[revision:],
     )
 
 
@@ -235,10 +255,13 @@ def density(x, d):
     q, at = _vectors(x, d), _vectors(slope, d)
 
     cost, income = np.exp(q.path[:n]), np.exp(q.path[n:])
-    log_need, need_shares = _need(x, d, q.profile)
+    cost_by_age = np.exp(q.profile)
+    log_need, need_shares = np.empty(n), np.empty(d.people.shape)
+    _need(x, d, cost_by_age, log_need, need_shares)
     p = premiums(x, q, d)
     log_base = np.log(p.assessed / d.rate)
-    cost_gap, base_gap = _gaps(x, q, d, log_need, log_base)
+    cost_gap, base_gap = np.empty(n - 1), np.empty(n - 1)
+    _gaps(x, q, d, log_need, log_base, cost_gap, base_gap)
 
     by = Slopes(
         np.zeros(n),
@@ -255,7 +278,7 @@ def density(x, d):
     total = np.log(p.formula * (1.0 - d.floor) / p.numerator).sum()
     total += _accounts(x, d, cost, income, by.cost, by.income, slope)
     total += _budget(x, d, q.path[:n], at.path, slope)
-    total += _profile(x, d, q.profile, at.profile, slope)
+    total += _profile(x, d, q.profile, cost_by_age, at.profile, slope)
     total += _level(x, d, q.level, at.level, slope)
     total += supplementary_density(q, d, p, by, at)
     total += facts_density(q, d, p, need_shares, by, at, slope)
@@ -275,7 +298,8 @@ def density(x, d):
 
     _gaps_back(x, q, d, by_cost_gap, by_base_gap, by, at, slope)
     _need_back(d, need_shares, by.need, at.profile, slope)
-    at.path[:n] += by.cost * cost
+    for t in range(n):
+        at.path[t] += by.cost[t] * cost[t]
     premiums_back(x, q, d, p, income, by, at, slope)
     return total, slope, log_base, cost_gap, base_gap
 

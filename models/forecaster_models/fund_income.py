@@ -35,6 +35,7 @@ from forecaster_models.fund_arrays import (
     SUPPLEMENTARY,
     THRESHOLD,
     TILT,
+    borrowing,
 )
 
 # Sums over items of the supplementary premium whose slopes are gathered: charged above the common threshold, part-time
@@ -84,7 +85,7 @@ class Premiums(NamedTuple):
     assessed: Any
 
 
-@numba.njit(cache=True)
+@borrowing
 def charged_share(median, spread, low, high):
     """Share of value charged between a threshold and a ceiling, with its slopes by log median and by spread.
 
@@ -105,38 +106,44 @@ def charged_share(median, spread, low, high):
     return share, by_median, by_spread
 
 
-@numba.njit(cache=True)
-def _charged(x, d):
-    """Charged shares of the cases with their slopes, ``(case, 3)``; cases three and four are part-time wages."""
-    found = np.empty((6, 3))
-    for k in range(6):
+@borrowing
+def _charged(x, d, found):
+    """Fill in charged shares of the cases with their slopes, ``(case, 3)``; the third and fourth are part-time."""
+    for k in range(len(found)):
         part = k in (2, 3)
         median = x[PART_MEDIAN] if part else x[SIZE_MEDIAN] + (d.size_growth[0] if k >= 4 else 0.0)
         spread = x[PART_SPREAD] if part else x[SIZE_SPREAD]
-        found[k] = charged_share(median, spread, d.case_threshold[k], d.case_ceiling[k])
-    return found
+        share, by_median, by_spread = charged_share(median, spread, d.case_threshold[k], d.case_ceiling[k])
+        found[k, 0], found[k, 1], found[k, 2] = share, by_median, by_spread
 
 
 @numba.njit(cache=True)
 def premiums(x, q, d):
     """The law's formula of income, year by year."""
     n, m = len(d.people), len(d.rate)
-    charged = _charged(x, d)
+    charged = np.empty((6, 3))
+    _charged(x, d, charged)
     regained_2016, regained_2014 = charged[1, 0] / charged[0, 0], charged[3, 0] / charged[2, 0]
     items = np.array([q.share @ d.wide_items, q.share @ d.part_items, q.share @ d.employer_items])
     mixed = d.weights @ q.mix
     state_part = mixed[4 * m] / mixed[4 * m + 1]
+    premium, more, state_premium, formula = np.zeros(m), np.empty(m), np.empty(m), np.empty(m)
+    numerator, denominator, assessed = np.empty(m), np.empty(m), np.empty(m)
     early = m - len(q.level)
-    more = 1.0 + items[WIDE] * (regained_2016 - 1.0) * d.wide_years + items[PART] * (regained_2014 - 1.0) * d.part_years
-    premium = np.zeros(m)
-    premium[early:] = d.supplementary_rate[early:] * np.exp(q.level) * more[early:]
-    state_premium = items[BY_EMPLOYERS] * state_part * premium
-    formula = np.exp(q.path[n:] - x[BOOKING_SD] * q.booking - x[BACK_2015] * d.back_2015 - x[BACK_2016] * d.back_2016)
-    # Before 2013 there was no floor, and the government's own share came from the rate as everybody's did.
-    rest = formula - d.fixed_income - x[MISCELLANEOUS] * d.late
-    numerator = rest * (1.0 - d.floor) - premium + state_premium
-    insured, employer, government, state = mixed[:m], mixed[m : 2 * m], mixed[2 * m : 3 * m], mixed[3 * m : 4 * m]
-    denominator = insured + employer + (1.0 - d.late) * government - d.late * state
+    for t in range(m):
+        more[t] = 1.0 + items[WIDE] * (regained_2016 - 1.0) * d.wide_years[t]
+        more[t] += items[PART] * (regained_2014 - 1.0) * d.part_years[t]
+        if t >= early:
+            premium[t] = d.supplementary_rate[t] * np.exp(q.level[t - early]) * more[t]
+        state_premium[t] = items[BY_EMPLOYERS] * state_part * premium[t]
+        booked = x[BOOKING_SD] * q.booking[t] + x[BACK_2015] * d.back_2015[t] + x[BACK_2016] * d.back_2016[t]
+        formula[t] = np.exp(q.path[n + t] - booked)
+        # Before 2013 there was no floor, and the government's own share came from the rate as everybody's did.
+        rest = formula[t] - d.fixed_income[t] - x[MISCELLANEOUS] * d.late[t]
+        numerator[t] = rest * (1.0 - d.floor[t]) - premium[t] + state_premium[t]
+        insured, employer, government, state = mixed[t], mixed[m + t], mixed[2 * m + t], mixed[3 * m + t]
+        denominator[t] = insured + employer + (1.0 - d.late[t]) * government - d.late[t] * state
+        assessed[t] = numerator[t] / denominator[t]
     return Premiums(
         charged,
         items,
@@ -151,49 +158,55 @@ def premiums(x, q, d):
         formula,
         numerator,
         denominator,
-        numerator / denominator,
+        assessed,
     )
 
 
-@numba.njit(cache=True)
+@borrowing
 def premiums_back(x, q, d, p, income, by, at, slope):
     """Back through the formula of income; the log volume of its map from income to base is part of the density."""
     n, m = len(d.people), len(d.rate)
     early = m - len(q.level)
-    by_numerator = (by.base - 1.0) / p.numerator + by.assessed / p.denominator
-    by_denominator = -(by.base + by.assessed * p.assessed) / p.denominator
-    by_rest = by_numerator * (1.0 - d.floor)
-    slope[MISCELLANEOUS] -= by_rest @ d.late
-    by_state = by.state_premium + by_numerator
-    by_premium = by.premium - by_numerator + by_state * p.items[BY_EMPLOYERS] * p.state_part
-    by.items[BY_EMPLOYERS] += by_state @ p.premium * p.state_part
-    by_state_part = by_state @ p.premium * p.items[BY_EMPLOYERS]
-    by.mixed[:m] += by_denominator
-    by.mixed[m : 2 * m] += by_denominator
-    by.mixed[2 * m : 3 * m] += by_denominator * (1.0 - d.late)
-    by.mixed[3 * m : 4 * m] -= by_denominator * d.late
-    log_pull = (by.formula + 1.0 / p.formula + by_rest) * p.formula
-    at.path[n:] += log_pull + by.income * income
-    slope[BOOKING_SD] -= log_pull @ q.booking
-    at.booking[:] -= log_pull * x[BOOKING_SD]
-    slope[BACK_2015] -= log_pull @ d.back_2015
-    slope[BACK_2016] -= log_pull @ d.back_2016
-    log_premium = by_premium * p.premium
-    at.level[:] += log_premium[early:]
-    widened, parted = log_premium / p.more @ d.wide_years, log_premium / p.more @ d.part_years
-    by.items[WIDE] += widened * (p.regained_2016 - 1.0)
-    by.items[PART] += parted * (p.regained_2014 - 1.0)
-    by_regained_2016, by_regained_2014 = widened * p.items[WIDE], parted * p.items[PART]
+    by_state_part = by_regained_2016 = by_regained_2014 = 0.0
+    for t in range(m):
+        by_numerator = (by.base[t] - 1.0) / p.numerator[t] + by.assessed[t] / p.denominator[t]
+        by_denominator = -(by.base[t] + by.assessed[t] * p.assessed[t]) / p.denominator[t]
+        by.mixed[t] += by_denominator
+        by.mixed[m + t] += by_denominator
+        by.mixed[2 * m + t] += by_denominator * (1.0 - d.late[t])
+        by.mixed[3 * m + t] -= by_denominator * d.late[t]
+        by_rest = by_numerator * (1.0 - d.floor[t])
+        slope[MISCELLANEOUS] -= by_rest * d.late[t]
+        by_state = by.state_premium[t] + by_numerator
+        by.items[BY_EMPLOYERS] += by_state * p.premium[t] * p.state_part
+        by_state_part += by_state * p.premium[t] * p.items[BY_EMPLOYERS]
+        log_pull = (by.formula[t] + 1.0 / p.formula[t] + by_rest) * p.formula[t]
+        at.path[n + t] += log_pull + by.income[t] * income[t]
+        slope[BOOKING_SD] -= log_pull * q.booking[t]
+        at.booking[t] -= log_pull * x[BOOKING_SD]
+        slope[BACK_2015] -= log_pull * d.back_2015[t]
+        slope[BACK_2016] -= log_pull * d.back_2016[t]
+        if t >= early:
+            by_premium = by.premium[t] - by_numerator + by_state * p.items[BY_EMPLOYERS] * p.state_part
+            at.level[t - early] += by_premium * p.premium[t]
+            by_more = by_premium * p.premium[t] / p.more[t]
+            by.items[WIDE] += by_more * d.wide_years[t] * (p.regained_2016 - 1.0)
+            by.items[PART] += by_more * d.part_years[t] * (p.regained_2014 - 1.0)
+            by_regained_2016 += by_more * d.wide_years[t] * p.items[WIDE]
+            by_regained_2014 += by_more * d.part_years[t] * p.items[PART]
     _ratio_back(p.charged, 1, 0, by_regained_2016, SIZE_MEDIAN, SIZE_SPREAD, slope)
     _ratio_back(p.charged, 3, 2, by_regained_2014, PART_MEDIAN, PART_SPREAD, slope)
     by.mixed[4 * m] += by_state_part / p.mixed[4 * m + 1]
     by.mixed[4 * m + 1] -= by_state_part * p.state_part / p.mixed[4 * m + 1]
-    at.mix[:] += by.mixed @ d.weights
-    at.share[:] += by.items[WIDE] * d.wide_items + by.items[PART] * d.part_items
-    at.share[:] += by.items[BY_EMPLOYERS] * d.employer_items
+    for row in range(len(by.mixed)):
+        for k in range(len(q.mix)):
+            at.mix[k] += by.mixed[row] * d.weights[row, k]
+    for k in range(len(q.share)):
+        at.share[k] += by.items[WIDE] * d.wide_items[k] + by.items[PART] * d.part_items[k]
+        at.share[k] += by.items[BY_EMPLOYERS] * d.employer_items[k]
 
 
-@numba.njit(cache=True)
+@borrowing
 def supplementary_density(q, d, p, by, at):
     """Supplementary premiums collected, and the items' shares of them."""
     density = 0.0
@@ -210,7 +223,7 @@ def supplementary_density(q, d, p, by, at):
     return density
 
 
-@numba.njit(cache=True)
+@borrowing
 def facts_density(q, d, p, need_shares, by, at, slope):
     """Single facts: shares of the old and of dividends, effects of thresholds, who paid how much."""
     density = 0.0
@@ -226,16 +239,18 @@ def facts_density(q, d, p, need_shares, by, at, slope):
         density -= 0.5 * off * off
         pull = off / d.fact_error[i]
         if kind == OLD:
-            at.profile[:] += pull * need_shares[t] * (d.old_groups - expected)
+            for g in range(len(q.profile)):
+                at.profile[g] += pull * need_shares[t, g] * (d.old_groups[g] - expected)
             slope[TILT] += pull * d.tilt_years[t] * expected * (1.0 - expected)
         elif kind == DIVIDENDS:
-            at.share[:] += pull * d.dividend_items
+            for k in range(len(q.share)):
+                at.share[k] += pull * d.dividend_items[k]
         else:
             _fact_back(kind, t, expected, pull, p, by, slope)
     return density
 
 
-@numba.njit(cache=True)
+@borrowing
 def _fact(kind, t, p):
     """What a single fact of premiums is expected to be; effects of a threshold or ceiling are shares of the premium."""
     m = len(p.formula)
@@ -261,7 +276,7 @@ def _fact(kind, t, p):
     return general
 
 
-@numba.njit(cache=True)
+@borrowing
 def _fact_back(kind, t, expected, pull, p, by, slope):
     """Slopes of ``pull`` times what :func:`_fact` expects."""
     m = len(p.formula)
@@ -307,14 +322,14 @@ def _fact_back(kind, t, expected, pull, p, by, slope):
             by.premium[t] += per
 
 
-@numba.njit(cache=True)
+@borrowing
 def _effect_back(t, items, change, pull, p, by):
     """Slopes of the premium of items times a change of the share charged."""
     by.premium[t] += pull * p.items[items] * change
     by.items[items] += pull * p.premium[t] * change
 
 
-@numba.njit(cache=True)
+@borrowing
 def _general_back(t, pull, p, by):
     """Slopes of the year's general premium."""
     m = len(p.formula)
@@ -323,7 +338,7 @@ def _general_back(t, pull, p, by):
         by.mixed[payer * m + t] += pull * p.assessed[t]
 
 
-@numba.njit(cache=True)
+@borrowing
 def _ratio_back(charged, top, bottom, pull, at_median, at_spread, slope):
     """Slope of ``charged[top] / charged[bottom]``."""
     ratio = charged[top, 0] / charged[bottom, 0]
