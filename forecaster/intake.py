@@ -10,30 +10,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
+from forecaster.intake_figures import Figures, Told
 from forecaster.intake_files import Cell, Grid, column_letters
 from forecaster.intake_headings import Column, Head, find_head
+from forecaster.intake_units import MULTIPLES, Unit, in_words, plain, stated_unit, unit_of
 from forecaster.intake_words import (
     BLANK,
     ERAS,
-    GROUPED,
-    MULTIPLES,
     NOTE,
-    PLAIN,
-    POINTED,
     ROC_OFFSET,
-    THOUSANDS,
     YEAR,
-    in_words,
+    is_part_of_year,
     is_split,
     is_total,
     known_name,
-    plain,
-    stated_unit,
+    looks_like_a_figure,
     unmarked,
-    without_currency,
     year_of,
 )
 from forecaster.pool_accounts import COLUMNS, FIRST_POSSIBLE, FLOWS, LAST_POSSIBLE
@@ -77,7 +72,7 @@ class Wishes:
     columns
         Our name to the heading of the file.
     unit
-        Word of :data:`MULTIPLES` for money in the file.
+        In what the file counts money: a word such as bn or 億, or several, 100 million.
     decimal
         ``point`` or ``comma``.
     """
@@ -123,23 +118,27 @@ class _Reader:
     def __init__(self, grid: Grid, pool_unit: str, wishes: Wishes):
         self.grid, self.wishes = grid, wishes
         self.size = _SIZES[pool_unit]
-        self.faults: list[Fault] = []
-        self.met: dict[str, str] = {}
+        self.told = Told(grid)
+        self.met = self.told.met
 
     def read(self) -> Intake:
-        if self.wishes.unit is not None and self.wishes.unit not in MULTIPLES:
-            allowed = ", ".join(MULTIPLES)
+        stated = None if self.wishes.unit is None else unit_of(self.wishes.unit)
+        if self.wishes.unit is not None and stated is None:
+            allowed = f"one of {', '.join(MULTIPLES)}, or several such as 100 million"
             raise FaultyInput(self.grid.file, [Fault("--unit", repr(self.wishes.unit), allowed, "use one of these")])
         if self.grid.guessed:
             self.met["encoding"] = f"text in {self.grid.encoding}, concluded from its words"
         head = find_head(self.grid, self.wishes.columns or {})
         self._tell(head)
-        money = self._money(head)
-        rows, notes = self._rows(head, money)
-        if not rows and not self.faults:
-            self._fault("the table", "a heading and no years", "one row a year", "check the sheet")
-        if self.faults:
-            raise FaultyInput(self.grid.file, self.faults)
+        units = self._units(head, stated)
+        rows, notes = self._rows(head, units)
+        if not rows and not self.told.faults:
+            parts = self.met.get("parts of years")
+            found = f"a heading and no years{f', but {parts}' if parts else ''}"
+            mend = "add the parts up to whole years first" if parts else "check the sheet"
+            self.told.fault("the table", found, "one row a year", mend)
+        if self.told.faults:
+            raise FaultyInput(self.grid.file, self.told.faults)
         return Intake(rows, notes, tuple(Recognised(key, words) for key, words in self.met.items()))
 
     def _tell(self, head: Head) -> None:
@@ -156,35 +155,26 @@ class _Reader:
         if head.left:
             self.met["left out"] = "columns not taken: " + ", ".join(map(repr, head.left[:20]))
 
-    def _fault(self, where: str, found: str, allowed: str, mend: str) -> None:
-        if len(self.faults) < 50:
-            self.faults.append(Fault(where, found, allowed, mend))
-
-    def _cell_fault(self, cell: Cell, name: str, allowed: str, mend: str) -> None:
-        where = self.grid.place(cell) + (f" ({name})" if name else "")
-        self._fault(where, repr(str(cell.value)[:60]), allowed, mend)
-
     # --- the unit -----------------------------------------------------------------------------------------------------
-    def _money(self, head: Head) -> dict[str, Decimal]:
-        """What a figure of each money column is worth in the pool's unit; a title above may state it for all."""
-        stated = self.wishes.unit
-        worth = {}
+    def _units(self, head: Head, stated: Unit | None) -> dict[str, Unit]:
+        """Unit of each money column, as the user, its heading, or a title above states it."""
+        units: dict[str, Unit] = {}
         for item in head.columns:
             if item.name in {YEAR, NOTE, "rate"}:
                 continue
-            word = stated or stated_unit(item.heading) or head.unit
-            if word is None and self._all_in_words(head, item):
+            unit = stated or stated_unit(item.heading) or head.unit
+            if unit is None and self._all_in_words(head, item):
                 continue
-            if word is None:
-                mend = "say in which unit the file counts: --unit m (or bn, thousand, one, 億, 萬 ...)"
+            if unit is None:
+                mend = "say in which unit the file counts: --unit m (or bn, thousand, one, 億, 萬, 100 million ...)"
                 found = f"no unit in {plain(item.heading)!r} nor above"
-                self._fault(self.grid.place(item.cell), found, "a unit of money", mend)
+                self.told.fault(self.grid.place(item.cell), found, "a unit of money", mend)
                 continue
             if stated is None:
-                told = f"{item.name} in {word} ({MULTIPLES[word]:,})"
+                told = f"{item.name} in {unit.words} ({unit.ones:,})"
                 self.met["unit"] = f"{self.met['unit']}; {told}" if "unit" in self.met else told
-            worth[item.name] = Decimal(MULTIPLES[word]) / self.size
-        return worth
+            units[item.name] = unit
+        return units
 
     def _all_in_words(self, head: Head, item: Column) -> bool:
         """Whether every figure of a column names its own unit."""
@@ -194,33 +184,36 @@ class _Reader:
         return bool(texts) and all(in_words(text) is not None for text in texts)
 
     # --- the rows -----------------------------------------------------------------------------------------------------
-    def _rows(self, head: Head, money: Mapping[str, Decimal]) -> tuple[dict[int, dict[str, Decimal]], dict[int, str]]:
-        found = self._found(head)
+    def _rows(self, head: Head, units: Mapping[str, Unit]) -> tuple[dict[int, dict[str, Decimal]], dict[int, str]]:
+        found = self._found(head, {unit.ones for unit in units.values()})
+        self._look(found)
         years = self._years([(at, mark, number) for at, mark, number, _ in found])
+        by_name = {name: [cells[name] for *_, cells in found if name in cells] for name in COLUMNS}
+        heading = next((item.heading for item in head.columns if item.name == "rate"), "")
+        figures = Figures(self.told, by_name, heading, self.wishes.decimal)
+        worth = {name: Decimal(unit.ones) / self.size for name, unit in units.items()}
+        worth["rate"] = Decimal(1) / figures.rate_parts
         table: dict[int, dict[str, Decimal]] = {}
         notes: dict[int, str] = {}
-        comma = self._comma(cell for *_, cells in found for name, cell in cells.items() if name in COLUMNS)
-        if not comma and self.wishes.decimal is None:
-            self._points(cell for *_, cells in found for name, cell in cells.items() if name in {*FLOWS, "reserve"})
-        percent = self._percent(found, head)
         for (at, _, _, cells), year in zip(found, years, strict=True):
             if year in table:
-                self._cell_fault(at, YEAR, "each year once", "keep one row")
+                mend = "keep one row; where another table begins here, leave it out by --rows"
+                self.told.cell_fault(at, YEAR, "each year once", mend)
                 continue
             table[year] = {}
             for name in COLUMNS:
-                value = self._number(cells[name], name, comma) if name in cells else None
+                if name not in cells:
+                    continue
+                if (cells[name].row, cells[name].column) in self.grid.broken:
+                    continue
+                value = figures.number(cells[name], name)
+                ones = None if name == "rate" else in_words(unmarked(cells[name].value)[0])
                 if value is not None:
-                    factor = money.get(name, Decimal(1)) if name != "rate" else Decimal(1) / (100 if percent else 1)
-                    table[year][name] = (value * factor).normalize()
-                elif (
-                    name in cells and name != "rate" and (ones := in_words(unmarked(cells[name].value)[0])) is not None
-                ):
+                    table[year][name] = (value * worth.get(name, Decimal(1))).normalize()
+                elif ones is not None:
                     table[year][name] = (ones / self.size).normalize()
-                    self.met.setdefault(
-                        "units in cells",
-                        f"units within the figures: {plain(cells[name].value)!r} is {ones:,} in ones",
-                    )
+                    words = f"units within the figures: {plain(cells[name].value)!r} is {ones:,} in ones"
+                    self.met.setdefault("units in cells", words)
             if NOTE in cells:
                 notes[year] = plain(cells[NOTE].value)
         for name in FLOWS:
@@ -236,16 +229,17 @@ class _Reader:
                 if name in row:
                     row[name] = -row[name]
 
-    def _found(self, head: Head) -> list[_Found]:
+    def _found(self, head: Head, sizes: set[int]) -> list[_Found]:
         """Rows with a year; of the others those without figures are told, those with figures are faults."""
         names = {item.along: item.name for item in head.columns}
         found: list[_Found] = []
         left: list[str] = []
         parts: list[tuple[str, int]] = []
-        for row in head.grid.rows[head.first :]:
+        part_years: list[str] = []
+        between = ""  # words below the last year
+        rows = head.grid.rows[head.first :]
+        for i, row in enumerate(rows):
             cells = {names[along]: cell for cell in row if (along := head.along(cell)) in names}
-            figures = {name: cell for name, cell in cells.items() if name not in {YEAR, NOTE}}
-            figures = {name: cell for name, cell in figures.items() if plain(cell.value).lower() not in BLANK}
             at = cells.get(YEAR)
             read = None if at is None else year_of(at.value)
             if found and at is not None and read is None and known_name(plain(at.value)) == YEAR:
@@ -253,27 +247,87 @@ class _Reader:
                     continue  # the same heading again, on the next page
                 self._second(head, at)
                 break
-            if at is not None and read is None and is_total(plain(at.value)):
-                left.append(plain(at.value)[:40])
-                continue
-            if at is not None and read is not None:
+            if at is not None and self._is_part(at, read):
+                part_years.append(plain(at.value))
+            elif at is not None and read is None and is_total(plain(at.value)):
+                left.append(between := plain(at.value)[:40])
+            elif at is not None and read is not None and not self._is_page(cells, read):
                 if read[2]:
-                    self._mark("years", plain(at.value))
-                if left and found and (not parts or parts[-1][0] != left[-1]):
-                    parts.append((left[-1], read[1]))
-                found.append((at, read[0], read[1], {**cells, **figures}))
-            elif figures:
-                first = at if at is not None else next(iter(figures.values()))
-                mend = "write the year into every row (merged cells hold it once); take out sums and halves of years"
-                self._cell_fault(first, YEAR, "a calendar year such as 2015, 民國104年 or 平成27年度", mend)
-            elif row:
-                left.append(plain(row[0].value)[:40])
+                    self.told.mark("years", plain(at.value))
+                if between and found:
+                    parts.append((between, read[1]))
+                between = ""
+                self._overflow(head, row)
+                found.append((at, read[0], read[1], cells))
+            elif self._is_bare_of_figures(cells) or (not found and _counts_columns(row)):
+                if found and self._changes_unit(row, sizes) and any(year_of(later[0].value) for later in rows[i + 1 :]):
+                    self._second(head, row[0])
+                    break
+                left.append(between := plain(row[0].value)[:40])
+            else:
+                self._without_year(at, cells)
         if left:
             self.met["rows left out"] = f"{len(left)} without a year: " + "; ".join(map(repr, left[:5]))
+        if part_years:
+            shown = "; ".join(map(repr, part_years[:5]))
+            self.met["parts of years"] = f"quarters, halves or months left out, {len(part_years)}: {shown}"
         if parts:
             told = "; ".join(f"{year} and later below {words!r}" for words, year in parts[:5])
             self.met["parts"] = f"a table of several parts, of which none may be a forecast: {told}"
         return found
+
+    def _is_part(self, at: Cell, read: tuple[str, int, str] | None) -> bool:
+        """Whether the cell of a year names a quarter, a half or some months of it."""
+        return isinstance(at.value, str) and is_part_of_year(plain(at.value) if read is None else plain(read[2]))
+
+    def _is_page(self, cells: Mapping[str, Cell], read: tuple[str, int, str]) -> bool:
+        """Whether a number that can be no calendar year stands alone, as that of a page below the table."""
+        return not read[0] and read[1] < FIRST_POSSIBLE and set(cells) == {YEAR}
+
+    def _is_bare_of_figures(self, cells: Mapping[str, Cell]) -> bool:
+        """Whether a row holds words alone, such as a note that its commas have spread over several columns."""
+        texts = [unmarked(cell.value)[0] for name, cell in cells.items() if name not in {YEAR, NOTE}]
+        said = [text for text in texts if text.lower() not in BLANK]
+        return not said or (
+            YEAR in cells and not any(looks_like_a_figure(text) or in_words(text) is not None for text in said)
+        )
+
+    def _changes_unit(self, row: Sequence[Cell], sizes: set[int]) -> bool:
+        """Whether a row of words states another unit than that of the table."""
+        unit = stated_unit(" ".join(plain(cell.value) for cell in row))
+        return unit is not None and unit.ones not in sizes
+
+    def _overflow(self, head: Head, row: Sequence[Cell]) -> None:
+        """Refuse a row of text with figures behind its last heading: commas within figures have parted them."""
+        further = [cell for cell in row if head.along(cell) > head.end and looks_like_a_figure(cell.value)]
+        beyond = [cell for cell in further if not re.fullmatch(r"\d{1,2}\)", plain(cell.value))]  # a footnote's mark
+        if beyond and not self.grid.sheet and not head.turned:
+            mend = "put figures that hold commas into quotes, or save the file with semicolons"
+            self.told.cell_fault(beyond[0], "", "no more cells than the heading has", mend)
+
+    def _without_year(self, at: Cell | None, cells: Mapping[str, Cell]) -> None:
+        first = at if at is not None else next(cell for name, cell in cells.items() if name not in {YEAR, NOTE})
+        mend = "write the year into every row (merged cells hold it once); take out sums and changes over the year"
+        if at is not None and re.fullmatch(r"\d{4}-\d{2}-\d{2}.*", plain(at.value)):
+            mend = "a date other than 31 December may close another year: write the year as a number, 2015"
+        self.told.cell_fault(first, YEAR, "a calendar year such as 2015, 民國104年 or 平成27年度", mend)
+
+    def _look(self, found: Sequence[_Found]) -> None:
+        """What the sheet shows and its values do not say: errors, formulas never computed, hidden rows, scales."""
+        for at, _, _, cells in found:
+            for name, cell in cells.items():
+                words = self.grid.broken.get((cell.row, cell.column))
+                if words is not None and name != NOTE:
+                    mend = "open the workbook, let it compute, and save it again; or write the figure itself"
+                    self.told.fault(f"{self.grid.place(cell)} ({name})", repr(words[:60]), "a number, or nothing", mend)
+            if at.row in self.grid.hidden:
+                told = self.met.get("hidden rows", "rows that the sheet hides, and that are read:")
+                self.met["hidden rows"] = f"{told} {at.row}"
+        money = [cell for *_, cells in found for name, cell in cells.items() if name in {*FLOWS, "reserve"}]
+        if self.wishes.unit is None and (scaled := [c for c in money if (c.row, c.column) in self.grid.scaled]):
+            found_words = f"{scaled[0].value:,} in the cell, which the sheet shows in thousands, millions or more"
+            mend = "say in which unit the cells themselves are, which is often --unit one"
+            self.told.fault(self.grid.place(scaled[0]), found_words, "figures as they are shown", mend)
 
     def _second(self, head: Head, at: Cell) -> None:
         """Tell that a further table stands below or beside the first."""
@@ -281,12 +335,6 @@ class _Reader:
         if head.turned:
             where, mend = f"column {column_letters(at.column)}", "to read it, keep it alone"
         self.met["second table"] = f"a further table from {where} on is left out; {mend}"
-
-    def _mark(self, what: str, text: str) -> None:
-        """Tell that a mark was left out."""
-        told = self.met.get(f"marks of {what}", f"marks of footnotes left out of {what}:")
-        if told.count("'") < 12:
-            self.met[f"marks of {what}"] = f"{told} {text!r}"
 
     def _years(self, found: Sequence[tuple[Cell, str, int]]) -> list[int]:
         """Calendar years; eras are known by their marks, that of the Republic also because all are below 200."""
@@ -298,10 +346,11 @@ class _Reader:
         for at, mark, number in found:
             year = number + ERAS[mark] if mark else number + ROC_OFFSET if roc and number < 200 else number
             if (roc and not mark and number >= 200) or (japanese and not mark) or len(split) > 1:
-                self._cell_fault(at, YEAR, "one way of counting years", "write all of them alike")
+                self.told.cell_fault(at, YEAR, "one way of counting years", "write all of them alike")
             elif not FIRST_POSSIBLE <= year <= LAST_POSSIBLE:
                 allowed = f"a calendar year from {FIRST_POSSIBLE} to {LAST_POSSIBLE}"
-                self._cell_fault(at, YEAR, allowed, "write it in four digits")
+                mend = "write it in four digits" if year < FIRST_POSSIBLE else "Thailand's 2558 is 2015, for one"
+                self.told.cell_fault(at, YEAR, allowed, mend)
             years.append(year)
         if japanese:
             first, last = (f"{plain(found[i][0].value)} is {years[i]}" for i in (0, -1))
@@ -315,92 +364,12 @@ class _Reader:
             self.met["fiscal-years"] = "fiscal years, each taken as the calendar year that it is named for"
         return years
 
-    def _comma(self, cells: Iterable[Cell]) -> bool:
-        """Whether decimals are written with a comma."""
-        if self.wishes.decimal is not None:
-            return self.wishes.decimal == "comma"
-        texts = [without_currency(unmarked(cell.value)[0]) for cell in cells if isinstance(cell.value, str)]
-        comma = any(POINTED.fullmatch(text) and not THOUSANDS.fullmatch(text) for text in texts)
-        apart = next((text for text in texts if THOUSANDS.fullmatch(text)), None)
-        if comma:
-            self.met["decimal"] = "decimals with a comma, thousands with a point or a space"
-        elif apart is not None:
-            bare = "".join(sign for sign in apart if sign.isdigit() or sign == ".")
-            self.met["separators"] = f"thousands set apart by comma, space or apostrophe: {apart!r} is {bare}"
-        return comma
 
-    def _points(self, cells: Iterable[Cell]) -> None:
-        """Refuse points of which none can tell whether they stand before decimals or part thousands: 22.460."""
-        pointed = [
-            (cell, text)
-            for cell in cells
-            if isinstance(cell.value, str)
-            and "." in (text := without_currency(unmarked(cell.value)[0]).strip("△▲()-+ "))
-        ]
-        if len(pointed) > 1 and all(GROUPED.fullmatch(text) and text[0] != "0" for _, text in pointed):
-            cell, text = pointed[0]
-            mend = "say which: --decimal point, or --decimal comma where points part thousands"
-            words = f"three digits behind every point: {text} may be {text.replace('.', '')}"
-            self._fault(self.grid.place(cell), words, "figures that tell", mend)
-
-    def _percent(self, found: Sequence[_Found], head: Head) -> bool:
-        """Whether rates are percents."""
-        heading = next((item.heading for item in head.columns if item.name == "rate"), "")
-        texts = [unmarked(cells["rate"].value)[0] for *_, cells in found if "rate" in cells]
-        signed = any(text.endswith("%") for text in texts) or "%" in plain(heading)
-        beyond = any(PLAIN.fullmatch(number) and float(number) > 1.0 for number in (t.replace(",", ".") for t in texts))
-        if signed or beyond:
-            self.met["percent"] = "rates in percent" + ("" if signed else ", for some exceed 1")
-        return signed or beyond
-
-    def _number(self, cell: Cell, name: str, comma: bool) -> Decimal | None:
-        """Figure of a cell; None where it is blank or faulty."""
-        allowed, mend = "a number, or nothing", "write the figure alone, without words beside it"
-        if isinstance(cell.value, bool):
-            self._cell_fault(cell, name, allowed, mend)
-            return None
-        text, mark = unmarked(cell.value)
-        if isinstance(cell.value, str) and plain(cell.value) != cell.value.strip() and not mark:
-            self.met["full-width"] = "full-width signs read as narrow ones"
-        if text.lower() in BLANK:
-            return None
-        if name == "rate":
-            text = text.removesuffix("%").strip()
-        negative = text[:1] in {"△", "▲"} or (text.startswith("(") and text.endswith(")"))
-        if negative:
-            text = text.strip("△▲()").strip()
-            self.met["negative"] = "figures in brackets or after a triangle are negative"
-        if (bare := without_currency(text)) != text:
-            text = bare
-            self.met["currency"] = "signs of a currency left out"
-        if (
-            comma
-            and isinstance(cell.value, str)
-            and "." in text
-            and not (POINTED.fullmatch(text) or GROUPED.fullmatch(text))
-        ):
-            other = f"{text.replace('.', ',')} if its point stands before decimals, {text.replace('.', '')} if it parts"
-            self._cell_fault(cell, name, "commas before decimals, as in other cells of the file", f"write {other}")
-            return None
-        if comma and (POINTED.fullmatch(text) or THOUSANDS.fullmatch(text) or PLAIN.fullmatch(text)):
-            text = re.sub(r"[. '\u2019\u00a0\u202f]", "", text).replace(",", ".")
-        elif THOUSANDS.fullmatch(text):
-            text = re.sub(r"[, '\u2019\u00a0\u202f]", "", text)
-        if not PLAIN.fullmatch(text):
-            if name == "rate" or in_words(unmarked(cell.value)[0]) is None:
-                self._cell_fault(cell, name, allowed, mend)
-            return None
-        if mark:
-            self._mark("figures", plain(cell.value))
-        try:
-            value = Decimal(repr(cell.value)) if isinstance(cell.value, float) else Decimal(text)
-        except InvalidOperation:
-            self._cell_fault(cell, name, allowed, mend)
-            return None
-        if abs(value) >= Decimal(10) ** 18:
-            self._cell_fault(cell, name, "less than 10^18", "check the figure")
-            return None
-        return -value if negative else value
+def _counts_columns(row: Sequence[Cell]) -> bool:
+    """Whether a row below the heading numbers the columns: (1), (2), (3)."""
+    numbers = [plain(cell.value).strip("()[]") for cell in row]
+    first = int(numbers[0]) if numbers[0].isdecimal() else 0
+    return len(row) > 2 and first in {1, 2} and numbers == [str(first + i) for i in range(len(numbers))]
 
 
 def unconfirmed(intake: Intake, confirmed: Iterable[str]) -> list[Recognised]:

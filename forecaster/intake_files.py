@@ -8,12 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from forecaster.errors import Fault, FaultyInput, ForecasterError
+from forecaster.intake_sheets import Looks, looks_of
 
 LARGEST_FILE = 10_000_000  # bytes, as it lies on disk
 LARGEST_UNPACKED = 60_000_000  # bytes, all parts of a workbook
@@ -21,8 +23,8 @@ MOST_PARTS = 500
 MOST_ROWS, MOST_COLUMNS = 5_000, 500
 # Legacy encodings by the name that Python's decoder has; the last decodes nearly any bytes.
 _LEGACY = {
-    "big5": "cp950", "gb18030": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949", "windows-1250": "cp1250",
-    "windows-1252": "cp1252",
+    "big5": "cp950", "gb18030": "gb18030", "shift_jis": "cp932", "euc-jp": "euc_jp", "euc-kr": "cp949",
+    "windows-1250": "cp1250", "windows-1252": "cp1252",
 }  # fmt: skip
 ENCODINGS = ("utf-8", "utf-16", *_LEGACY)
 # Words of yearly accounts by which one legacy encoding is told from the others; most decode nearly any bytes.
@@ -59,6 +61,12 @@ class Grid:
         Whether that was concluded from the text and not stated or marked in the file.
     sheets
         Names of all sheets.
+    broken
+        Row and column of cells of a workbook that hold an error, or a formula without its value, to what it is.
+    hidden
+        Numbers of its rows that are hidden.
+    scaled
+        Row and column of cells that are shown in thousands, millions or more of what they hold.
     """
 
     file: str
@@ -67,6 +75,9 @@ class Grid:
     encoding: str = ""
     guessed: bool = False
     sheets: tuple[str, ...] = ()
+    broken: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    hidden: frozenset[int] = frozenset()
+    scaled: frozenset[tuple[int, int]] = frozenset()
 
     def place(self, cell: Cell) -> str:
         """Where a cell stands, for messages."""
@@ -85,7 +96,7 @@ class Grid:
             for cell in row:
                 columns.setdefault(cell.column, []).append(cell)
         rows = tuple(tuple(columns[number]) for number in sorted(columns))
-        return Grid(self.file, self.sheet, rows, self.encoding, self.guessed, self.sheets)
+        return replace(self, rows=rows)
 
 
 def between_rows(grid: Grid, first: int, last: int) -> Grid:
@@ -174,12 +185,12 @@ def _read_csv(path: Path, content: bytes, encoding: str | None) -> Grid:
 
 
 def _delimiter(sample: str) -> str:
-    """What parts the cells: a tab or semicolon on half of the lines, for commas also stand within figures."""
+    """What parts the cells: a tab, semicolon or stroke on half of the lines, for commas also stand within figures."""
     lines = [line for line in sample.splitlines() if line.strip()]
-    for mark in "\t;":
+    for mark in "\t;|":
         if 2 * sum(mark in line for line in lines) >= len(lines) > 0:
             return mark
-    return max(",;\t", key=lambda mark: (sample.count(mark), mark == ","))
+    return max(",;\t|", key=lambda mark: (sample.count(mark), mark == ","))
 
 
 def _decoded(path: Path, content: bytes, encoding: str | None) -> tuple[str, str, bool]:
@@ -234,6 +245,7 @@ def _read_workbook(path: Path, content: bytes, sheet: str | None) -> Grid:
             words = f"{found.total_height:,} rows and {found.total_width:,} columns"
             raise _refused(path, words, _LIMITS, "keep only the table of the accounts", f"sheet {chosen!r}")
         values = found.to_python(skip_empty_area=False)
+        looks = looks_of(content, chosen)
     except ForecasterError:
         raise
     except BaseException as error:  # the reader's own panics are no ordinary exceptions
@@ -241,8 +253,26 @@ def _read_workbook(path: Path, content: bytes, sheet: str | None) -> Grid:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise _refused(path, f"a workbook that cannot be read ({reason})", "XLSX", "save it again as XLSX") from None
+    _as_shown(values, looks)
     rows = [_row(path, i, cells) for i, cells in enumerate(values, 1)]
-    return Grid(path.name, chosen, _limited(path, rows), sheets=names)
+    return Grid(
+        path.name, chosen, _limited(path, rows), sheets=names, broken=looks.broken, hidden=looks.hidden,
+        scaled=looks.scaled,
+    )  # fmt: skip
+
+
+def _as_shown(values: list[list[Any]], looks: Looks) -> None:
+    """Write shares that the sheet shows as percents, errors, and formulas without values, as a reader sees them."""
+
+    def there(at: tuple[int, int]) -> bool:
+        return at[0] <= len(values) and at[1] <= len(values[at[0] - 1])
+
+    for row, column in filter(there, looks.percent):
+        value = values[row - 1][column - 1]
+        if isinstance(value, float):
+            values[row - 1][column - 1] = f"{Decimal(repr(value)) * 100:f}%"
+    for row, column in filter(there, looks.broken):
+        values[row - 1][column - 1] = looks.broken[row, column]
 
 
 def _guard(path: Path, content: bytes) -> None:
@@ -266,6 +296,9 @@ def _guard(path: Path, content: bytes) -> None:
                         left -= len(piece)
                 if left < 0:
                     raise _refused(path, "parts that unpack to too much", f"{LARGEST_UNPACKED / 1e6:g} MB in all", mend)
+            if parts and "xl/workbook.xml" not in archive.namelist():
+                words = "an archive without a workbook of Excel's own kind, such as ODS, XLSB or a ZIP"
+                raise _refused(path, words, "XLSX or CSV", "save it as XLSX")
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
         reason = str(error)[:200] or type(error).__name__
         raise _refused(

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from forecaster.errors import Fault, FaultyInput
 from forecaster.intake_files import Cell, Grid, column_letters
+from forecaster.intake_units import Unit, plain, stated_unit
 from forecaster.intake_words import (
     NOTE,
     YEAR,
@@ -18,8 +19,6 @@ from forecaster.intake_words import (
     known_name,
     looks_like_a_figure,
     means_something_else,
-    plain,
-    stated_unit,
     year_of,
 )
 
@@ -69,6 +68,8 @@ class Head:
         Headings of the others.
     unit
         Unit of money that a title states for all columns.
+    end
+        Number of the last column that has a heading.
     """
 
     grid: Grid
@@ -76,7 +77,8 @@ class Head:
     first: int
     columns: tuple[Column, ...]
     left: tuple[str, ...]
-    unit: str | None
+    unit: Unit | None
+    end: int
 
     def along(self, cell: Cell) -> int:
         """Number of a cell's column, of its row where years run across."""
@@ -115,6 +117,8 @@ def find_head(grid: Grid, stated: Mapping[str, str]) -> Head:
         "name the columns: --column year=HEADING --column income=HEADING, or by their places: "
         "--column 'income=column C', where years run across --column 'year=row 2'"
     )
+    if grid.guessed:
+        mend += f"; if these are no words, the file is not in {grid.encoding}: --encoding"
     raise FaultyInput(grid.file, [Fault(f"{grid.sheet_word}the heading", _seen(grid), allowed, mend)])
 
 
@@ -280,7 +284,8 @@ class _Side:
             columns.append(chosen[0])
         if faults:
             raise FaultyInput(self.grid.file, faults)
-        return Head(self.grid, self.turned, first, tuple(columns), tuple(left), self._unit(texts, columns, first))
+        unit = self._unit(texts, columns, first)
+        return Head(self.grid, self.turned, first, tuple(columns), tuple(left), unit, max((year, *texts)))
 
     def _placed(self, along: int) -> bool:
         return self.place(along).lower() in self.stated.values()
@@ -312,7 +317,7 @@ class _Side:
 
     def _unit(
         self, texts: Mapping[int, tuple[Cell, Sequence[str]]], columns: Sequence[Column], first: int
-    ) -> str | None:
+    ) -> Unit | None:
         """Unit that the heading of the years or else a title above the figures states, the lowest one; a column's own
         words speak for it alone."""
         heading = set() if self.turned else {cell for cell, _ in texts.values()}

@@ -3,71 +3,69 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
-from decimal import Decimal
+
+from forecaster.intake_units import plain, says_thousands
 
 YEAR, NOTE = "year", "note"
+_MONEY = ("reserve", "income", "outgo")
 # What is added to the years of an era to get calendar years; those of the Republic of China also stand without a mark.
 ROC_OFFSET = 1911
 ERAS: Mapping[str, int] = {
     "民國": ROC_OFFSET, "民国": ROC_OFFSET,
     "昭和": 1925, "S": 1925, "平成": 1988, "H": 1988, "令和": 2018, "R": 2018,
 }  # fmt: skip
-# Words for multiples, longest first so that 十億 is not read as 億.
-MULTIPLES: Mapping[str, int] = {
-    "trillion": 10**12, "万亿": 10**12, "萬億": 10**12, "兆": 10**12, "조": 10**12,
-    "billion": 10**9, "十億": 10**9, "十亿": 10**9, "십억": 10**9, "bn": 10**9,
-    "mrd": 10**9, "milliarden": 10**9, "milliard": 10**9, "md": 10**9, "mld": 10**9,
-    "億": 10**8, "亿": 10**8, "억": 10**8,
-    "千萬": 10**7, "千万": 10**7,
-    "million": 10**6, "millionen": 10**6, "百萬": 10**6, "百万": 10**6, "백만": 10**6,
-    "mn": 10**6, "mln": 10**6, "mio": 10**6, "m": 10**6,
-    "萬": 10**4, "万": 10**4, "만": 10**4,
-    "thousand": 10**3, "tsd": 10**3, "千": 10**3, "仟": 10**3, "천": 10**3, "one": 1, "元": 1, "円": 1, "원": 1,
-}  # fmt: skip
-_LATIN = "|".join(word for word in MULTIPLES if word.isascii())
-_CHINESE = "|".join(sorted((word for word in MULTIPLES if not word.isascii()), key=len, reverse=True))
-_UNIT = re.compile(rf"(?:\b({_LATIN})s?\b)|({_CHINESE})", re.IGNORECASE)
-# Where a heading states its unit: in brackets, after a colon of 單位, or after "in".
-_STATED = re.compile(
-    r"[\[(]([^\])]*)[\])]|(?:單位|单位|単位|단위|einheit|unité|unit)\s*:?\s*(\S.*)|\b(?:in|en)\s+(.+)", re.IGNORECASE
-)
-# Or as a part of its own (EUR m), or stuck to the sign of a currency (£m).
-_ALONE = re.compile(rf"(?:[A-Z]{{3}}|[$€£¥₩])?\s*({_LATIN})s?\.?\s*(?:[A-Z]{{3}}|[$€£¥₩])?", re.IGNORECASE)
-# £000, £'000, '000s: a sign of its own, with no figures before or behind it.
-_THOUSANDS_SIGN = re.compile(r"(?:^|[\s(\[])(?:[$€£¥₩]\s?['\u2019]?|['\u2019])000s?(?![\s\u00a0\u202f,.'\u2019]?\d)")
-_STUCK = re.compile(rf"[$€£¥₩]\s?({_LATIN})s?(?![a-z])", re.IGNORECASE)
 # Words by which columns are known, wherever they stand in a heading; the first name that has one wins.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "reserve": (
         "closing reserve", "year-end balance", "reserve", "reserves", "fund balance", "balance at end",
         "balance, end", "assets at end", "assets, end", "fund at end",
         "累计结余", "累计结存", "累計結餘", "滚存结余", "安全準備", "期末结余", "期末結餘", "准备金", "準備金", "结存",
-        "accumulated funds", "accumulated surplus", "積立金", "rücklage", "rücklagen", "finanzreserve",
+        "accumulated funds", "accumulated surplus", "積立金", "reserven", "rücklage", "rücklagen", "finanzreserve",
         "finanzreserven", "mittelbestand", "réserve", "réserves", "누적적립금", "적립금", "준비금", "누적수지",
     ),
     "rate": (
-        "premium rate", "contribution rate", "tax rate", "rate", "費率", "费率", "料率", "보험료율", "beitragssatz",
-        "taux de cotisation",
+        "premium rate", "premium rates", "contribution rate", "contribution rates", "tax rate", "levy rate",
+        "payroll rate", "費率", "费率", "料率", "보험료율", "beitragssatz", "taux de cotisation",
     ),
     "income": (
         "total income", "total revenue", "income", "revenue", "revenues", "receipts", "基金收入", "保險收入",
         "收入合計", "收入合计", "總收入", "总收入", "收入", "収入", "수입", "einnahmen", "erträge",
-        "recettes", "produits",
+        "ertrag", "recettes", "produits",
     ),
     "outgo": (
         "total expenditure", "outgo", "expenditure", "expenditures", "spending", "outlays", "基金支出", "保險成本",
         "支出合計", "支出合计", "總支出", "总支出", "支出", "지출", "expenses", "expense", "payments",
-        "ausgaben", "aufwendungen", "dépenses", "charges",
+        "ausgaben", "aufwand", "aufwendungen", "dépenses", "charges",
     ),
     NOTE: ("note", "remark", "備註", "备注", "附註", "備考", "비고", "anmerkung", "remarque"),
 }  # fmt: skip
-# What stands beside the flows and is none of them: the year's surplus, what the fund held at the year's start.
+# What stands beside the flows and is none of them: the year's surplus.
 _OTHER = (
     "收支差", "収支差", "収支", "收支", "当期结余", "當期結餘", "당기수지", "재정수지", "net change", "net increase",
-    "surplus", "deficit", "beginning of year", "start of year", "überschuss", "defizit", "saldo", "solde",
+    "beginning of year", "start of year", "surplus", "deficit", "überschuss", "defizit", "saldo", "solde",
 )  # fmt: skip
+# What the fund held at the year's start, which is another year's reserve.
+_OPENING = (
+    "beginning of", "start of", "opening", "brought forward", "carried in", "1 january", "january 1", "jan. 1",
+    "1. januar", "01.01.", "jahresbeginn", "jahresanfang", "vorjahr", "1er janvier", "début", "期首", "期初", "年初",
+    "前年度末", "前期", "기초", "연초", "전년",
+)  # fmt: skip
+# Words by which a heading is of money's growth, or of money by something else, and no longer of money.
+_RATIO = (
+    "%", "ratio", "per capita", "per head", "per insured", "per member", "per person", "per enrollee", "months",
+    "growth", "change", "per cent", "percent", "share of", "pro kopf", "je versicherten", "je mitglied", "monate",
+    "veränderung", "anteil", "par habitant", "par assuré", "évolution", "part des",
+    "率", "月数", "ヶ月", "か月", "月數", "人均", "一人当", "1人当", "每人", "人あたり", "伸び", "增长", "增幅",
+    "增減", "增减", "前年比", "同比", "比重", "倍", "1인당", "증가", "증감", "비율", "개월",
+)  # fmt: skip
+# A word for rates alone says nothing of which: growth, interest and unemployment have rates too.
+_BARE_RATE = re.compile(r"(?:total |general |average |combined )?rates?,?(?: in)?")
+# Headings that say in what their rates count.
+PERCENT = re.compile(
+    r"%|\bper ?cent|\bpercent|\bpct\b|prozent|procent|\bv\. ?h\.|pour ?cent|百分|퍼센트", re.IGNORECASE
+)
+PER_MILLE = re.compile(r"‰|\bper ?mille?\b|promille|pour mille|千分|퍼밀|천분|\bper 1[ ,.]?000\b", re.IGNORECASE)
 _YEAR_HEADING = re.compile(
     r"(?:[a-z]+ )?years?(?: end(?:ed|ing)?.*)?|fy|period|(?:geschäfts|haushalts|rechnungs)?jahr|année|exercice"
     r"|.{0,6}(?:年度|年份|年別|年|연도|년도)(?:別|别|별)?",
@@ -81,16 +79,25 @@ BLANK = {
     "", "-", "--", "–", "—", "―", "…", "...", "..", ".", "·", "/", ":", "x", "×", "na", "nan", "none", "null",
     "n/a", "n.a.", "n. a.", "n/d", "n.d.", "n. d.", "nd", "k.a.", "k. a.", "not available", "not applicable",
 }  # fmt: skip
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[, '\u2019\u00a0\u202f]\d{3})+(?:\.\d+)?")
-POINTED = re.compile(r"[+-]?\d{1,3}(?:[. '\u2019\u00a0\u202f]\d{3})*,\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}")
+# Indian figures part hundreds after the first thousand: 1,23,456.
+THOUSANDS = re.compile(r"[+-]?(?:\d{1,3}(?:[, '\u2019\u00a0\u202f]\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})(?:\.\d+)?")
+# Commas before decimals, thousands parted or not, and points that can only part thousands.
+POINTED = re.compile(r"[+-]?(?:\d{1,3}(?:[. '\u2019\u00a0\u202f]\d{3})*|\d{4,}),\d+|[+-]?\d{1,3}(?:\.\d{3}){2,}")
 # Points that part thousands, where commas are known to stand before decimals.
 GROUPED = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+")
 PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _YEAR = re.compile(rf"(?:FY\s*)?({'|'.join(ERAS)})?\s*(\d{{1,4}}|元)\s*(?:年度?|年底|年末|년도?)?")
 _YEAR_END = re.compile(r"(\d{4})-12-31(?: 00:00:00)?|31[./]12[./](\d{4})")
 _SPLIT = re.compile(r"(?:FY\s*)?(\d{4})\s*[-/–]\s*(\d{2}|\d{4})")
-_PARTS = re.compile(r"(\d+(?:\.\d+)?)(兆|조|億|亿|억|萬|万|만)")
 _CURRENCY = re.compile(r"^([+-]?)\s*(?:US|NT|HK|A|C|S)?[$€£¥₩]\s*|\s*[€£]$")
+# A quarter, half or some months of a year; 3月期 is the end of a whole one.
+_MONTHS = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zé]*\.?"
+_PART_OF_YEAR = re.compile(
+    rf"(?<![a-z])(?:q\s?[1-4]|[1-4]\s?q|h[12]|[12]h)(?![a-z0-9])|quarter|half|semest|trimest|quartal|halbjahr"
+    rf"|monat|months|季|半年|上期|下期|分期|분기|반기|[月월](?![期末])|(?<![a-z]){_MONTHS}\s*(?:[-–/~]|to|bis|au)\s*{_MONTHS}"
+    rf"|(?<![a-z])(?:to|until|bis)\s+{_MONTHS}",
+    re.IGNORECASE,
+)
 # Marks of footnotes and of provisional figures behind a year or, after a space, behind a figure.
 _YEAR_MARK = re.compile(
     r"(.*?(?:\d{4}|[年度년도]))\s*([*†‡#]+\)?|\d{0,2}\)|\([^()]{1,15}\)|[a-z]\)?|(?<=\s)\d|vorläufig)", re.IGNORECASE
@@ -99,42 +106,23 @@ _FIGURE_MARK = re.compile(r"\s*[*†‡#]+\)?$|\s+(?:\d{1,2}\)|[a-z]\))$|\s*\([a
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ᵃᵇᶜᵉᵖʳ]+[⁾)]?$")
 
 
-def plain(value: object) -> str:
-    """Text of a cell with full-width signs made narrow and spaces trimmed."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return unicodedata.normalize("NFKC", str(value)).replace("−", "-").strip()
-
-
 def heading_text(value: object) -> str:
     """Text of a heading: as :func:`plain`, without line breaks and the spaces that spread single signs (収　入)."""
     text = " ".join(plain(value).split())
     return text.replace(" ", "") if re.fullmatch(r"(?:[^\x00-\xff] )+[^\x00-\xff]", text) else text
 
 
-def stated_unit(text: str) -> str | None:
-    """Word of :data:`MULTIPLES` that a heading or title states, such as 億 in 收入(億元)."""
-    for match in _STATED.finditer(plain(text)):
-        part = next(group for group in match.groups() if group is not None)
-        unit = _UNIT.search(part)
-        if unit:
-            return (unit[1] or unit[2]).lower()
-    alone = [_ALONE.fullmatch(part.strip()) for part in plain(text).split(" / ")]
-    found = next((match for match in (*alone, _STUCK.search(plain(text))) if match), None)
-    if found is None and _THOUSANDS_SIGN.search(plain(text)):
-        return "thousand"  # £000
-    return found[1].lower() if found else None
-
-
 def known_name(heading: str) -> str | None:
     """Our name of a heading; None for one that means nothing to us or something else than our columns."""
     text = heading_text(heading).lower()
     bare = re.sub(r"[\[(].*?[\])]", "", text).strip(" :：")
-    if not any(_holds(text, word) for word in NAMES["reserve"]) and any(_holds(text, word) for word in _OTHER):
+    if _is_beside(text):
         return None
     for name, words in NAMES.items():
         if any(_holds(text, word) for word in words):
-            return name
+            return None if name in _MONEY and any(_holds(text, word) for word in _RATIO) else name
+    if _BARE_RATE.fullmatch(PER_MILLE.sub("", PERCENT.sub("", bare)).strip()):
+        return "rate"
     return YEAR if any(_YEAR_HEADING.fullmatch(part.strip()) for part in (bare, *re.split("[/／]", bare))) else None
 
 
@@ -146,9 +134,9 @@ def group_name(heading: str) -> str | None:
 
 
 def means_something_else(heading: str) -> bool:
-    """Whether a heading names what is beside our columns, such as the year's surplus."""
+    """Whether a heading names what is beside our columns, such as the year's surplus or growth."""
     text = heading_text(heading).lower()
-    return known_name(heading) is None and any(_holds(text, word) for word in _OTHER)
+    return known_name(heading) is None and (_is_beside(text) or any(_holds(text, word) for word in _RATIO))
 
 
 def is_total(heading: str) -> bool:
@@ -179,6 +167,11 @@ def year_of(value: object) -> tuple[str, int, str] | None:
     return found[1] or "", 1 if found[2] == "元" else int(found[2]), mark
 
 
+def is_part_of_year(text: str) -> bool:
+    """Whether a text names a quarter, a half or some months: 2022 Q1, 111年(1-6月)."""
+    return _PART_OF_YEAR.search(text) is not None
+
+
 def is_split(value: object) -> bool:
     """Whether a cell holds a year that begins in one calendar year and ends in the next: 2010-11."""
     found = _SPLIT.fullmatch(plain(value))
@@ -194,23 +187,10 @@ def unmarked(value: object) -> tuple[str, str]:
     if raised:
         return text, raised[0]
     behind = _FIGURE_MARK.search(text)
-    if behind and any(sign.isdigit() for sign in text[: behind.start()]):
-        return text[: behind.start()].strip(), behind[0].strip()
+    before = text[: behind.start()].strip() if behind else ""
+    if behind and before and (before in BLANK or any(sign.isdigit() for sign in before)):
+        return before, behind[0].strip()
     return text, ""
-
-
-def in_words(text: str) -> Decimal | None:
-    """A figure with its units within, in ones, such as 55조 6,195억 or 2兆8,521億円; None for any other."""
-    sign = "-" if text[:1] in {"△", "▲", "-"} else ""
-    bare = re.sub(r"[\s,]", "", text.lstrip("△▲- ")).rstrip("元円원")
-    parts = _PARTS.findall(bare)
-    if not parts or "".join(f"{number}{unit}" for number, unit in parts) != bare:
-        return None
-    sizes = [MULTIPLES[unit] for _, unit in parts]
-    if sizes != sorted(sizes, reverse=True) or len(set(sizes)) < len(sizes):
-        return None
-    total = sum((Decimal(number) * size for (number, _), size in zip(parts, sizes, strict=True)), Decimal(0))
-    return -total if sign else total
 
 
 def without_currency(text: str) -> str:
@@ -222,10 +202,16 @@ def looks_like_a_figure(value: object) -> bool:
     """Whether a cell holds a number, however it is written."""
     if not isinstance(value, str):
         return not isinstance(value, bool)
-    text = without_currency(unmarked(value)[0]).strip("△▲()%-+ ")
-    if _THOUSANDS_SIGN.search(plain(value)):
+    text = without_currency(unmarked(value)[0]).strip("△▲()%‰-–—+ ")
+    if says_thousands(plain(value)):
         return False
     return bool(text) and all(sign.isdigit() or sign in ",. '\u2019\u00a0\u202f" for sign in text)
+
+
+def _is_beside(text: str) -> bool:
+    """Whether a heading is of the year's result, or of what was held at its start."""
+    of_reserve = any(_holds(text, word) for word in NAMES["reserve"])
+    return any(_holds(text, word) for word in (_OPENING if of_reserve else _OTHER))
 
 
 def _holds(text: str, word: str) -> bool:

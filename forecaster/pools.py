@@ -26,6 +26,8 @@ from forecaster.schemes import Scheme, load_scheme, pydantic_fault, scheme_ids
 
 POOL_FILE, SCHEME_FILE, ACCOUNTS_FILE = "pool.toml", "scheme.toml", "accounts.csv"
 UNITS = ("bn", "m", "thousand", "one")
+# First day of the law in the template of a scheme file: nobody has said since when it has been in force.
+OPEN_START = dt.date(1900, 1, 1)
 
 
 class Adjustment(BaseModel):

@@ -64,7 +64,7 @@ def import_accounts(
     target = folder / "accounts.csv"
     earlier: list[str] = []
     _confirmed(str(file), intake, confirm or [], yes, asking=not json_)
-    remarks = _remarks(file, grid.sheet, intake, unit)
+    remarks = _remarks(file, grid.sheet, intake, unit, decimal)
     if add:
         held, notes, earlier = held_accounts(target)
         intake, replaced = merged(held, notes, intake, replacing=force)
@@ -142,10 +142,11 @@ def _confirmed(file: str, intake: Any, confirm: list[str], yes: bool, *, asking:
     refuse_unconfirmed(file, waiting)
 
 
-def _remarks(file: Path, sheet: str, intake: Any, unit: str | None) -> list[str]:
+def _remarks(file: Path, sheet: str, intake: Any, unit: str | None, decimal: str | None) -> list[str]:
     from forecaster.hashing import sha256
 
     where = f", sheet {sheet}" if sheet else ""
     remarks = [f"Imported from {file.name}{where}, SHA-256 {sha256(file.read_bytes())}"]
     remarks += [f"confirmed: {item.words}" for item in intake.recognised]
-    return remarks + ([f"stated: money in {unit}"] if unit else [])
+    remarks += [f"stated: money in {unit}"] if unit else []
+    return remarks + ([f"stated: a {decimal} before decimals"] if decimal else [])
