@@ -46,6 +46,8 @@ _INPUTS = {
     "own_priors": "priors of the user's own",
     "schemes": "law",
 }
+# Instead of either of QUESTIONS where both have the same answer.
+EITHER = "told the law known at the origin or as it later changed, with the same result"
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,7 @@ def plain(sentence: str, **values: object) -> str:
 def coverage_warnings(content: Mapping[str, Any], say: Say = plain) -> list[str]:
     """A warning for each question whose pooled 80% band held under 60% or over 97% of the outcomes."""
     warnings = []
-    for question, words in QUESTIONS.items():
-        record = content["questions"][question]["all"]
+    for words, record in _answers(content):
         held, n = record["held"]["80"], record["n"]
         if n and not LEAST_COVERAGE <= held / n <= MOST_COVERAGE:
             told = {"held": held, "n": n, "share": f"{held / n:.0%}", "question": say(words)}
@@ -261,8 +262,7 @@ def certificate_lines(content: Mapping[str, Any], say: Say = plain) -> tuple[str
             "people who knew the later years."
         ),
     ]
-    for question in (MODEL, FORECAST):
-        lines.append(_coverage_line(content["questions"][question]["all"], say(QUESTIONS[question]), say))
+    lines += [_coverage_line(record, say(words), say) for words, record in _answers(content)]
     spread = content["questions"][MODEL]["outgo_log_sd"]
     shown = [
         say("{share} {years} ahead", share=f"{100 * spread[str(h)]:.1f}%", years=_years(h, say))
@@ -313,6 +313,12 @@ def certificate_lines(content: Mapping[str, Any], say: Say = plain) -> tuple[str
             )
         )
     return tuple(lines)
+
+
+def _answers(content: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """What was told and what the bands then held; once where it makes no difference, as where no law changed."""
+    found = [(QUESTIONS[question], content["questions"][question]["all"]) for question in (MODEL, FORECAST)]
+    return [(EITHER, found[0][1])] if found[0][1] == found[1][1] else found
 
 
 def _coverage_line(record: Mapping[str, Any], words: str, say: Say) -> str:
@@ -389,3 +395,16 @@ def _spelled(years: list[int], say: Say) -> str:
     if len(years) > 2 and years == list(range(years[0], years[-1] + 1)):
         return say("{n} years, {first} to {last},", n=len(years), first=years[0], last=years[-1])
     return say(", ").join(str(year) for year in years)
+
+
+def officials_of(pool: Pool) -> list[dict[str, Any]]:
+    """Published forecasts beside ours and what came, a row each, as the pool's shipped backtest has them; maybe none.
+
+    Keys are those of ``officials.csv``: ``target`` (year), ``line``, ``ours``, ``q10``, ``q90``, ``later``.
+    """
+    path = backtests_folder(pool) / pool.name / "officials.csv"
+    if not path.is_file():
+        return []
+    import pandas as pd
+
+    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]

@@ -37,7 +37,7 @@ def record(held: int, n: int = 100) -> dict:
 
 def content(held: int = 80, other: int | None = None, **changes) -> dict:
     """A certificate whose 80% bands held so many of a hundred under the two questions."""
-    found = {"model": record(held), "forecast": record(held if other is None else other)}
+    found = {"model": record(held), "forecast": record(held if other is None else other) | {"bias": 0.02}}
     spread = {"1": 0.0123, "5": 0.1, "10": 0.2}
     lines = {q: dict.fromkeys(MEASURES, found[q]) for q in QUESTIONS}
     questions = {q: {"all": found[q], "lines": lines[q], "outgo_log_sd": spread} for q in QUESTIONS}
@@ -147,6 +147,15 @@ def test_the_certificate_in_plain_words():
     assert "Not scored are 7 forecasts of years whose figure is an estimate of our own" in text
 
 
+def test_where_no_law_changed_one_line_tells_both_answers():
+    found = content(59)
+    found["questions"]["forecast"] = found["questions"]["model"]
+    told = [line for line in certificate.certificate_lines(found) if "80% band 59 of 100" in line]
+    assert len(told) == 1
+    assert told[0].startswith("Told the law known at the origin or as it later changed, with the same result: 50% band")
+    assert len(certificate.coverage_warnings(found)) == 1
+
+
 def test_where_nothing_is_lost_or_compared_it_says_so():
     none_lost = {q: {"n": 40, "lost": []} for q in QUESTIONS}
     text = " ".join(certificate.certificate_lines(content(comparisons=none_lost, rejected=[], near_outcomes=0)))
@@ -234,8 +243,9 @@ def test_a_picture_carries_the_warning_under_its_title():
     assert charts.warned(bare, []) is bare
 
 
-@pytest.mark.parametrize("page", ["fund", "evidence"])
-def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
+@pytest.mark.usefixtures("packages_scanned_once")
+@pytest.mark.parametrize("name", ["fund", "evidence"])
+def test_pages_show_warnings_and_record(tmp_path, name, monkeypatch):
     from streamlit.testing.v1 import AppTest
 
     from forecaster_dashboards import references
@@ -250,10 +260,10 @@ def test_pages_show_warnings_and_record(tmp_path, page, monkeypatch):
     record = certificate.read_record(POOL, INPUTS, tmp_path)
     monkeypatch.setattr(references, "served_pools", lambda: {"tw_nhi": find_pool("tw_nhi")})
     monkeypatch.setattr(references, "reference", lambda pool: replace(made_up_reference(n_draws=20), record=record))
-    at = AppTest.from_function(script, kwargs={"page": page}, default_timeout=60).run()
+    at = AppTest.from_function(script, kwargs={"page": name}, default_timeout=600).run()
     assert not at.exception
     assert any("far too narrow" in warning.value for warning in at.warning)
-    if page == "evidence":
+    if name == "evidence":
         assert any("refitted at the end of 3 earlier years" in text.value for text in at.markdown)
 
 

@@ -67,6 +67,18 @@ def law(made, store) -> str:
     return made[1]
 
 
+def test_who_only_looks_makes_no_store(store):
+    listed = run("runs", "list")
+    assert listed.exit_code == 0
+    assert "No runs in" in listed.stdout
+    assert answer("runs", "list") == []
+    for words in (("runs", "verify"), ("runs", "log"), ("report", "official"), ("reconcile", "aaaa", "bbbb")):
+        said = " ".join(told(*words).split())
+        assert "nothing has been kept in" in said
+        assert "--save WHY keeps a run" in said
+    assert not store.exists()
+
+
 def test_from_a_projection_to_a_promoted_baseline(law, tmp_path):
     reform = project("a rise", *RATE)
     listed = answer("runs", "list")
@@ -186,6 +198,7 @@ def test_a_damaged_run_is_neither_verified_nor_promoted(law, store):
 
 
 def test_what_cannot_be_is_told(tmp_path):
+    open_store()
     assert "no run 'official'" in told("runs", "show", "official")
     assert "there are fit, backtest" in told("runs", "list", "--kind", "guess")
     assert "--save wants a reason" in told("project", "tw_nhi_2g", *COMMITTEE, "--save", " ")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from forecaster import pictures
 from forecaster.cli import app
+from forecaster.cli.pool import _SCHEME
 from forecaster.cli.reconcile import reconciliation
 from forecaster.cli.report import material_of
 from forecaster.cli.shared import read_law
@@ -23,7 +24,7 @@ from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.language import speaking
 from forecaster.policy import Policy
-from forecaster.pools import Adjustment, find_pool
+from forecaster.pools import OPEN_START, Adjustment, find_pool
 from forecaster.replay import Request
 from forecaster.report import (
     LANGUAGES,
@@ -38,7 +39,7 @@ from forecaster.report import (
     report_blocks,
 )
 from forecaster.report.care import who_pays
-from forecaster.report.content import balances, title_of
+from forecaster.report.content import _purpose, balances, title_of
 from forecaster.report.rendering import _installed
 from forecaster.report.stress import TESTS, Sensitivity, changed, groups, sensitivities
 from forecaster.report.texts import read_texts
@@ -262,6 +263,14 @@ def test_provisions_are_printed_as_people_read_them(material):
     assert printed["General premium rate"] == "4.69%"
     assert "10,000,000 TWD" in printed.values()
     assert "further provisions stand in the scheme tw_nhi_2g" in blocks[at + 1].text
+
+
+def test_a_law_whose_file_names_no_first_day_is_not_said_to_be_of_1900(material):
+    assert "in force since 2013-01-01" in str(list(_purpose(material, Texts("en"))))
+    template = replace(material, scheme=material.scheme.model_copy(update={"start": OPEN_START}))
+    for language in LANGUAGES:
+        assert "1900" not in str(list(_purpose(template, Texts(language))))
+    assert f"from = {OPEN_START}  " in _SCHEME
 
 
 def test_charts_are_sound_vega_lite(material):

@@ -13,6 +13,8 @@ from forecaster.cli.shared import Json, console, error_console, print_json
 from forecaster.errors import ForecasterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pandas import DataFrame
 
     from forecaster.reconcile import Leg
@@ -42,13 +44,13 @@ def reconcile(
     Example: forecaster reconcile official 3f2a91 --out moved
     """
     from forecaster.export import check_target, write_folder
-    from forecaster.store import open_store
+    from forecaster.store import existing_store
 
     if len(runs) < 2:
         raise ForecasterError("forecaster reconcile wants two runs or more, oldest first")
     if out is not None:
         check_target(out, force=False)
-    store = open_store()
+    store = existing_store()
     found = [store.find(name) for name in runs]
     pools = {run.pool for run in found}
     if len(pools) > 1:
@@ -196,9 +198,9 @@ def _print(answer: dict[str, Any], out: Path | None) -> None:
         table = Table(box=SIMPLE)
         table.add_column("", no_wrap=True)
         for year in years:
-            table.add_column(str(year), justify="right")
+            table.add_column(str(year), justify="right", no_wrap=True)
         for step in dict.fromkeys(steps["step"]):
-            table.add_row(step, *(_figure(measure, wide.loc[step, year]) for year in years))
+            table.add_row(step, *_figures(measure, [wide.loc[step, year] for year in years], wide.abs().max(axis=None)))
         screen.print(f"\n{title.format(money=answer['money'])}", style="bold", soft_wrap=True)
         screen.print(table)
     screen.print(f"The steps sum to the difference; largest rounding {largest_gap(steps):.1e}.")
@@ -222,7 +224,8 @@ def _shown_years(years: list[int]) -> list[int]:
     return [year for year in years if year in {years[0], years[-1]} or year % 5 == 0]
 
 
-def _figure(measure: str, value: float) -> str:
+def _figures(measure: str, values: Sequence[float], largest: float) -> list[str]:
+    """A row as printed; large sums of money have no decimals, so that a row of them fits into a narrow screen."""
+    digits = {"reserve": 1 if largest < 1e4 else 0, "reserve_months": 2}.get(measure, 3)
     # Adding zero after rounding turns "-0.0" into "0.0".
-    digits = {"reserve": 1, "reserve_months": 2}.get(measure, 3)
-    return f"{round(value, digits) + 0.0:,.{digits}f}"
+    return [f"{round(value, digits) + 0.0:,.{digits}f}" for value in values]

@@ -39,12 +39,12 @@ def report(
     from forecaster.export import write_file
     from forecaster.report import FORMATS, Texts, render, report_blocks
     from forecaster.report.content import title_of
-    from forecaster.store import open_store
+    from forecaster.store import existing_store
 
     texts = Texts(lang)
     if form not in FORMATS:
         raise ForecasterError(f"--format {form}: there are {', '.join(FORMATS)}")
-    store = open_store()
+    store = existing_store()
     found = store.find(run)
     target = Path(f"report-{found.short}.{form}") if out is None else out
     if target.exists() and not force:

@@ -36,17 +36,22 @@ def list_(
     json_: Json = False,
 ) -> None:
     """List the runs that were kept, newest first, with the names they hold."""
-    store = _store()
+    from forecaster.store import store_address, store_exists
+
+    kind = _kind(kind)
+    # Looking makes no store: where one is, fits and backtests are recorded without being asked to.
+    store = _store() if store_exists() else None
     held: dict[str, list[str]] = {}
-    for name, promotion in store.baselines().items():
+    for name, promotion in (store.baselines() if store else {}).items():
         held.setdefault(promotion.run_id, []).append(name)
-    found = store.runs(_kind(kind), pool)
+    found = store.runs(kind, pool) if store else []
     if json_:
         print_json([{**_record(run), "names": held.get(run.id, [])} for run in found])
         return
     screen = console()
     if not found:
-        screen.print(f"No runs in {store.label}. forecaster project ... --save WHY keeps one.", soft_wrap=True)
+        where = store.label if store else store_address()
+        screen.print(f"No runs in {where}. forecaster project ... --save WHY keeps one.", soft_wrap=True)
         return
     table = _table("run", "kind", "pool", "when (UTC)", "who", "names", "why")
     for run in found:
@@ -233,9 +238,9 @@ def log(json_: Json = False) -> None:
 
 
 def _store() -> Store:
-    from forecaster.store import open_store
+    from forecaster.store import existing_store
 
-    return open_store()
+    return existing_store()
 
 
 def _kind(kind: str | None) -> str | None:

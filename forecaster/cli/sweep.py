@@ -124,7 +124,7 @@ def _print(answer: dict[str, Any], out: Path) -> None:
     from rich.table import Table
 
     screen = console()
-    table = Table("scenario", "pools")
+    table = Table("scenario", "pools by seeds")
     for heading in ("below least reserve", "median reserve, months"):
         table.add_column(heading, justify="right")
     for row in answer["scenarios"]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from forecaster.certificate import certificate_lines, coverage_warnings
 from forecaster.language import ENGLISH, _, current, said, speaking, terms
+from forecaster.pools import OPEN_START
 from forecaster.report.answers import findings, reconciliation, results, uncertainty
 from forecaster.report.blocks import Blank, Block, Bullets, Heading, Paragraph, Table
 from forecaster.report.law import change_words, provisions
@@ -84,7 +85,8 @@ def _purpose(m: Material, t: Texts) -> Iterator[Block]:
     yield Heading(t("s1"))
     yield Paragraph(t("purpose", why=m.run.why, when=m.run.created[:16].replace("T", " "), who=m.run.who))
     yield Paragraph(t("scope", first=years[0], last=years[-1], money=m.money, year=years[0] - 1))
-    yield Paragraph(t("law", label=said(scheme.label), scheme=scheme.id, start=scheme.start.isoformat()))
+    in_force = "law_open" if scheme.start == OPEN_START else "law"
+    yield Paragraph(t(in_force, label=said(scheme.label), scheme=scheme.id, start=scheme.start.isoformat()))
     reform = m.run.manifest["reform"]
     given = m.run.manifest["law"]["changes"]
     changes = [*given, *(change for change in (reform["changes"] if reform else ()) if change not in given)]

@@ -3,7 +3,15 @@
 A folder with an SQLite catalogue and files named by their hash, or a PostgreSQL database; docs/runs.md.
 """
 
-from forecaster.store.catalogue import Store, open_store, person, store_address, store_configured
+from forecaster.store.catalogue import (
+    Store,
+    existing_store,
+    open_store,
+    person,
+    store_address,
+    store_configured,
+    store_exists,
+)
 from forecaster.store.records import KINDS, AuditEntry, Promotion, Run, StoredFile
 
 __all__ = [
@@ -13,8 +21,10 @@ __all__ = [
     "Run",
     "Store",
     "StoredFile",
+    "existing_store",
     "open_store",
     "person",
     "store_address",
     "store_configured",
+    "store_exists",
 ]

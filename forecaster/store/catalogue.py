@@ -39,6 +39,28 @@ def store_address() -> str:
     return os.environ.get(VARIABLE) or DEFAULT
 
 
+def store_exists() -> bool:
+    """Whether anything was ever kept at :func:`store_address`; nothing is made by asking."""
+    address = store_address()
+    return is_server(address) or any((Path(address) / name).exists() for name in (CATALOGUE, "objects"))
+
+
+def existing_store() -> Store:
+    """The store at :func:`store_address` for who only reads: none is made, for runs are recorded where a store is.
+
+    Raises
+    ------
+    ForecasterError
+        When there is none, or it cannot be opened.
+    """
+    if not store_exists():
+        raise ForecasterError(
+            f"nothing has been kept in {shown(store_address())} yet: forecaster project ... --save WHY keeps a run; if "
+            f"yours are elsewhere, name that folder or database in {VARIABLE}"
+        )
+    return open_store()
+
+
 def store_configured() -> bool:
     """Whether runs shall be recorded without being asked for: an address is set, or the folder ``runs`` is a store."""
     return bool(os.environ.get(VARIABLE)) or (Path(DEFAULT) / CATALOGUE).is_file()
