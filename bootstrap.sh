@@ -180,6 +180,32 @@ refuse_unwritable() {
  or copy the project to a folder of yours."
 }
 
+# A pip alone uses one core, most of its time to read the pages of the index, so four of them share the lock. None looks
+# for what its packages need: the lock holds it. On failure their messages have been shown and the answer is 1.
+install_packages() {
+    rm -f "$venv"/.forecaster-part-*
+    part=1
+    while read -r line; do
+        printf '%s\n' "$line" >>"$venv/.forecaster-part-$part"
+        part=$((part % 4 + 1))
+    done <"$here/requirements.lock"
+    pips=''
+    # What a script leaves running beside itself does not hear the keyboard's interruption.
+    trap 'kill $pips 2>/dev/null; exit 130' INT TERM HUP
+    for list in "$venv"/.forecaster-part-*; do
+        (exec "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --quiet --no-compile \
+            --no-deps --requirement "$list") &
+        pips="$pips $!"
+    done
+    failed=''
+    for each in $pips; do
+        wait "$each" || failed=yes
+    done
+    trap - INT TERM HUP
+    rm -f "$venv"/.forecaster-part-*
+    [ -z "$failed" ]
+}
+
 main() {
     case ${1:-} in
         '') ;;
@@ -235,12 +261,12 @@ main() {
     else
         say 'set-up: renewing .venv, for requirements.lock, pyproject.toml or bootstrap.sh changed'
     fi
-    pip() { "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
-    pip install --quiet --quiet --no-compile --requirement "$here/requirements.lock" ||
+    install_packages ||
         fail "pip could not install requirements.lock; its message is above. Look at the network, the free space and\
  pip's configuration, then run the same command again."
     # The build backend is in the lock too, so that this step asks the network for nothing.
-    pip install --quiet --quiet --no-deps --no-build-isolation --editable "$here" ||
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input install --quiet --quiet --no-deps \
+        --no-build-isolation --editable "$here" ||
         fail "pip could not install the project itself; its message is above."
     # Byte code, made here on all cores (pip would use one): where PYTHONDONTWRITEBYTECODE is set, every process would
     # otherwise compile anew what it imports, ten seconds for the models. A package's own tests are not needed. What

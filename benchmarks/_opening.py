@@ -25,6 +25,8 @@ NOTE = """(() => {
   look();
 })()"""
 PATIENCE = 120.0
+# Seconds in which a new window has drawn itself: Chromium reads 400 files of its own for the address bar then.
+SETTLED = 4.0
 
 
 class Chromium:
@@ -49,17 +51,22 @@ class Chromium:
         """Somebody who has never been here: a context with empty caches."""
         return str(self._call("Target.createBrowserContext")["browserContextId"])
 
-    def opening(self, visitor: str, url: str, selector: str) -> float:
-        """Seconds from the address to the first frame with an element, in a new tab of the visitor's."""
+    def tab(self, visitor: str) -> str:
+        """An empty tab of the visitor's, at rest: a reader has his window open before he types an address."""
         tab = self._call("Target.createTarget", url="about:blank", browserContextId=visitor)["targetId"]
         session = self._call("Target.attachToTarget", targetId=tab, flatten=True)["sessionId"]
         self._call("Page.enable", session)
-        self._call("Page.addScriptToEvaluateOnNewDocument", session, source=NOTE % json.dumps(selector))
-        self._call("Page.navigate", session, url=url)
+        time.sleep(SETTLED)
+        return str(session)
+
+    def opening(self, tab: str, url: str, selector: str) -> float:
+        """Seconds from the address to the first frame with an element, in a tab."""
+        self._call("Page.addScriptToEvaluateOnNewDocument", tab, source=NOTE % json.dumps(selector))
+        self._call("Page.navigate", tab, url=url)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             time.sleep(0.1)
-            seen = self._call("Runtime.evaluate", session, expression="window.seenAfter || 0")["result"].get("value", 0)
+            seen = self._call("Runtime.evaluate", tab, expression="window.seenAfter || 0")["result"].get("value", 0)
             if seen:
                 # The tab stays open, as a reader's does: a visitor without a tab would lose what is kept.
                 return float(seen) / 1000.0

@@ -40,14 +40,14 @@ def served(script: Path) -> Iterator[tuple[str, int]]:
 
 
 def _wait_for(health: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(240):
+    for _ in range(2400):
         if process.poll() is not None:
             break
         try:
             urllib.request.urlopen(health, timeout=1).close()
             return
         except OSError:
-            time.sleep(0.25)
+            time.sleep(0.025)
     raise SystemExit("the dashboard's server did not answer")
 
 

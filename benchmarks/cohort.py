@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from _timing import say_speed
 
 from forecaster.demography.cohort import project_population
 from forecaster.demography.tables import load_wpp
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
     chosen = parser.parse_args()
+    say_speed()
     tables = load_wpp("TWN")
     span = tables.year_slice(2024, 2098)
     rng = np.random.default_rng(1)

@@ -4,9 +4,10 @@ Beside it stands what an empty page of the same library takes on the same machin
 number. Prints median and 95th percentile in milliseconds. The redraw is the first frame after the key in which the
 first chart's drawing is another one.
 
-Before that the page is opened: once right after the server's start (cold), then by people who have never been here
-(warm server, empty caches) and by somebody who comes again (warm server, own caches). The time is from the address to
-the first frame with the first chart, by the page's own clock.
+Before that both pages are opened: the dashboard's once right after the server's start (cold), then each by people who
+have never been here (warm server, empty caches) and by somebody who comes again (warm server, own caches). The time is
+from the address to the first frame with the first chart (or the empty page's slider), by the page's own clock; the cold
+one is counted from the start of the server's process too. What the plain loop takes stands before and after.
 
     python benchmarks/dashboard.py [--moves 40] [--script FILE]
     python benchmarks/dashboard.py --screenshot docs/dashboard.png
@@ -22,8 +23,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from _opening import chromium_alone
+from _opening import Chromium, chromium_alone
 from _server import APP, served
+from _timing import say_speed
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 OPENINGS = 5
@@ -105,49 +107,64 @@ def window(browser: Browser, height: int = 900) -> Page:
     return browser.new_page(viewport={"width": 1280, "height": height}, bypass_csp=True)
 
 
-def openings(url: str) -> None:
-    """Print how long the first page takes: cold, warm for new visitors, warm for one who comes again."""
-    with chromium_alone(chromium()) as browser:
-        cold = browser.opening(browser.visitor(), url, CHART)
-        # The first frame is not the end of the first page: leave it to its work.
-        time.sleep(3)
-        new, again, known = [], [], browser.visitor()
-        browser.opening(known, url, CHART)
-        for _ in range(OPENINGS):
-            time.sleep(1)
-            new.append(browser.opening(browser.visitor(), url, CHART))
-            time.sleep(1)
-            again.append(browser.opening(known, url, CHART))
-    print(f"first page, cold: {cold:.1f} s after the server began to answer")
-    for name, times in (("a new visitor", new), ("one who comes again", again)):
+def openings(browser: Chromium, name: str, url: str, selector: str) -> None:
+    """Print how long a page takes on the warm server: for new visitors, and for one who comes again."""
+    new, again, known = [], [], browser.visitor()
+    browser.opening(browser.tab(known), url, selector)
+    for _ in range(OPENINGS):
+        new.append(browser.opening(browser.tab(browser.visitor()), url, selector))
+        again.append(browser.opening(browser.tab(known), url, selector))
+    for who, times in (("a new visitor", new), ("one who comes again", again)):
         each = ", ".join(f"{seconds:.1f}" for seconds in times)
-        print(f"first page, warm, {name}: median {statistics.median(times):.1f} s of {each}")
+        print(f"{name}, warm, {who}: median {statistics.median(times):.2f} s of {each}", flush=True)
+
+
+def first_pages(script: Path, empty: Path) -> None:
+    """Open both pages with nothing else running."""
+    with chromium_alone(chromium()) as browser:
+        tab = browser.tab(browser.visitor())
+        begun = time.perf_counter()
+        with served(script) as (address, _pid):
+            answering = time.perf_counter() - begun
+            seconds = browser.opening(tab, f"http://{address}", CHART)
+            print(
+                f"first page, cold: {answering + seconds:.1f} s from the server's start, "
+                f"{seconds:.1f} s after it began to answer"
+            )
+            # The first frame is not the end of the first page: leave it to its work.
+            time.sleep(3)
+            openings(browser, "first page", f"http://{address}", CHART)
+        with served(empty) as (address, _pid):
+            openings(browser, "empty page", f"http://{address}", "[data-testid=stSlider]")
 
 
 def measure(script: Path, moves: int) -> None:
     """Both pages, one after the other, in one browser."""
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+    say_speed()
+    with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY, encoding="utf-8")
-        with served(empty) as (address, _pid):
-            page = window(browser)
-            page.goto(f"http://{address}")
-            page.get_by_text("number 3.00").wait_for(timeout=60000)
-            moved = redraws(page, "[data-testid=stMarkdown]", "slider", moves)
-            reference = said("empty page, slider to number", moved)
-            page.close()
-        with served(script) as (address, _pid):
-            openings(f"http://{address}")
-            page = window(browser)
-            page.goto(f"http://{address}")
-            page.locator(CHART).first.wait_for(timeout=120000)
-            page.wait_for_timeout(3000)
-            moved = redraws(page, CHART, "General premium rate, %", moves)
-            dashboard = said("dashboard, slider to redrawn chart", moved)
-        browser.close()
+        first_pages(script, empty)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+            with served(empty) as (address, _pid):
+                page = window(browser)
+                page.goto(f"http://{address}")
+                page.get_by_text("number 3.00").wait_for(timeout=60000)
+                moved = redraws(page, "[data-testid=stMarkdown]", "slider", moves)
+                reference = said("empty page, slider to number", moved)
+                page.close()
+            with served(script) as (address, _pid):
+                page = window(browser)
+                page.goto(f"http://{address}")
+                page.locator(CHART).first.wait_for(timeout=120000)
+                page.wait_for_timeout(3000)
+                moved = redraws(page, CHART, "General premium rate, %", moves)
+                dashboard = said("dashboard, slider to redrawn chart", moved)
+            browser.close()
     ratios = [f"{mine / other:.1f}" for mine, other in zip(dashboard, reference, strict=True)]
     print(f"{'dashboard over empty page':<34} {ratios[0]} in time, {ratios[1]} in the browser's work")
+    say_speed(" afterwards")
 
 
 def screenshot(script: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from _timing import timed
+from _timing import say_speed, timed
 from threadpoolctl import threadpool_limits
 
 from forecaster.basis import Basis
@@ -69,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--made-up", action="store_true", help="a random basis instead of the shipped fit")
     fund = basis(parser.parse_args().made_up)
+    say_speed()
     block = np.ones(fund.outlay.size * 10)
     target = np.empty_like(block)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from _timing import say_speed
 
 from forecaster import export
 
@@ -30,6 +31,7 @@ def table_of(rows: int) -> pd.DataFrame:
 
 
 def main() -> None:
+    say_speed()
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     table = table_of(rows)
     manifest = {"run_hash": "0" * 64}

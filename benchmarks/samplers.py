@@ -21,6 +21,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from _timing import say_speed
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED = 1
 # Name, library that it needs beside PyMC, and what it is.
@@ -133,6 +135,7 @@ if __name__ == "__main__":
             warnings.simplefilter("ignore")
             print(json.dumps(run(*chosen.one, chosen.draws, chosen.tune)))
     else:
+        say_speed()
         print(
             f"4 chains of {chosen.tune} + {chosen.draws} steps, two at a time; seconds, least bulk ESS of what is kept"
         )

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from _server import APP, processor_seconds, served
+from _timing import say_speed
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -107,6 +108,7 @@ def said(name: str, readers: list[Reader], work: float) -> None:
 
 def main(script: Path, sessions: int, moves: int) -> None:
     """One reader alone, then all."""
+    say_speed()
     with served(script) as (place, pid):
         address = f"ws://{place}/_stcore/stream"
         # The fit is loaded and everything compiled before anything is counted.
@@ -116,6 +118,7 @@ def main(script: Path, sessions: int, moves: int) -> None:
             readers = asyncio.run(read(address, count, times, hurry=hurry))
             name = "one session" if count == 1 else f"{count} sessions"
             said(name, readers, processor_seconds(pid) - spent)
+        say_speed(" afterwards")
         print(f"memory         {before:.0f} MB before, {(memory(pid) - before) / sessions:+.2f} MB a session")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from _timing import timed
+from _timing import say_speed, timed
 
 from forecaster.benefits import cost_path, evaluate, fitted_severity, load_stack
 from forecaster.layers import income_path
@@ -66,4 +66,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    say_speed()
     main()

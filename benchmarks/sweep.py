@@ -18,6 +18,7 @@ import threading
 import time
 from pathlib import Path
 
+from _timing import say_speed
 from typer.testing import CliRunner
 
 from forecaster.cli import app
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--loop", type=int, default=30, help="pools of the plain loop")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     asked = parser.parse_args()
+    say_speed()
     rates = {f"rate{i}": [f"general_premium_rate={0.05 + 0.0005 * i:.4f}@2027-01-01"] for i in range(1, SCENARIOS)}
     plan = {"pools": ["pool*"], "horizon": FIRST + YEARS - 1, "draws": DRAWS, "scenarios": rates}
     with tempfile.TemporaryDirectory() as scratch:

@@ -84,10 +84,12 @@ class Fit:
 
     @cached_property
     def _stored(self) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-        import xarray as xr
+        # Alone, for the library of labelled arrays takes longer to import than all draws to read. Big-endian on disk.
+        from scipy.io import netcdf_file
 
-        with xr.open_dataset(self.folder / "posterior.nc", engine="scipy") as stored:
-            return parted({str(name): variable.values for name, variable in stored.load().data_vars.items()})
+        with netcdf_file(self.folder / "posterior.nc", mmap=False) as stored:
+            held = {name: v for name, v in stored.variables.items() if name not in stored.dimensions}
+            return parted({name: v[...].astype(v.data.dtype.newbyteorder("=")) for name, v in held.items()})
 
     def weighting(self, theory: str | None = None) -> Weighting | None:
         """How the theories of cost growth are weighed, by the backtest if there is one; None where a pool has none.

@@ -51,8 +51,11 @@ LONGEST = (
     "test_backtest.py",
     "test_dashboard_page.py",
     "test_models_demography.py",
-    "test_fit_resume.py",
     "test_models_plain.py",
+    "test_theories.py",
+    "test_dashboard_signin.py",
+    "test_fit_resume.py",
+    "test_cli.py",
 )
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -115,6 +118,17 @@ def postgres_address() -> Iterator[str]:
     """Address of a PostgreSQL server that runs as long as the module's tests."""
     with running_server() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def packages_scanned_once() -> Iterator[None]:
+    """Each page that Streamlit's test runner opens reads the metadata of all packages, as long as most pages take."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -11,19 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.sync_api import Page, expect
+
 from forecaster.cli.dashboard import streamlit_command
 
 TESTS = Path(__file__).resolve().parent
 CHARTS = "[data-testid=stVegaLiteChart] svg"
-# Milliseconds: a busy machine may be slow, and no test is about time.
-PATIENCE = 60_000
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Milliseconds: a busy machine may be slow, the first page waits until Numba has compiled, and no test is about time.
+PATIENCE = 180_000
 
 
 @contextmanager
@@ -44,12 +38,20 @@ def served(folder: Path, port: int, **environment: str) -> Iterator[Path]:
             yield log
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE / 1000)
     assert "Traceback" not in log.read_text(errors="replace")
 
 
+def stands_still(page: Page) -> None:
+    """Wait until the server has run the page to its end: what is not there then is not to come.
+
+    First wait for something that only the new page has, or it is the old one that stands still.
+    """
+    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+
+
 def _wait_for(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(240):
+    for _ in range(PATIENCE // 250):
         assert process.poll() is None, log.read_text(errors="replace")
         try:
             urllib.request.urlopen(health, timeout=2).close()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ports import free_port
 
 PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt", "/usr/local/opt")
 UNPRIVILEGED = "nobody"  # the server refuses to run as root
@@ -43,19 +44,13 @@ def running_server() -> Iterator[str]:
 
     try:
         run(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
-        port = _free_port()
+        port = free_port()
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
         control, log = str(programs / "pg_ctl"), str(folder / "log")
-        run(control, "-D", str(data), "-w", "-t", "60", "-l", log, "-o", options, "start")
+        run(control, "-D", str(data), "-w", "-t", "300", "-l", log, "-o", options, "start")
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}"
         finally:
             run(control, "-D", str(data), "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from distributed import LocalCluster
 
 # The worker's own process ends by itself when its scheduler is gone for so long, whatever became of the test.
-LONELY_S = "20"
+LONELY_S = "60"
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def cluster() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         nowhere = subprocess.DEVNULL
         worker = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
         try:
-            local.wait_for_workers(2, timeout=60)
+            local.wait_for_workers(2, timeout=300)
             yield local.scheduler_address, worker
         finally:
             worker.kill()

@@ -26,6 +26,7 @@ from forecaster.observations import list_sources
 from forecaster.resources import data_dir
 from forecaster.schemes import load_scheme
 from funds import random_basis
+from ports import free_port
 
 RATES = [
     "--set",
@@ -170,7 +171,7 @@ def test_the_summary_speaks_in_frequencies(fitted):
     assert "of 100" in words
     assert "80% band" in words
     assert "everything in it is made up" in words
-    assert "General premium rate required from 2027-01-01 on" in words
+    assert "General premium rate: required from 2027-01-01 on" in words
 
 
 @pytest.mark.parametrize(
@@ -685,9 +686,7 @@ def test_the_dashboard_prints_its_address_and_starts(monkeypatch):
     started: list[list[str]] = []
     monkeypatch.setattr(dashboard_module, "dashboard_script", lambda: Path("place/app.py"))
     monkeypatch.setattr(os, "execv", lambda program, command: started.append(command))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
+    free = free_port()
     result = run("dashboard", "--port", free, "--headless")
     assert result.exit_code == 0, result.output
     assert f"http://127.0.0.1:{free}" in result.stdout

@@ -76,7 +76,7 @@ def test_a_killed_fit_keeps_its_finished_blocks_and_the_older_fit_and_its_worker
         assert len(workers) >= 3  # two workers and the server of their messages
         process.kill()  # the program alone, not its group: the others have to end by themselves
         process.wait()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while group_of(process.pid):
             assert time.monotonic() < deadline, group_of(process.pid)
             time.sleep(0.05)

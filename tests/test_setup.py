@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,12 +24,20 @@ from packaging.utils import canonicalize_name
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = ("sh", "sed", "cat", "cksum", "cp", "dirname", "id", "ls", "mkdir", "mv", "rm", "env")
 
+# How many pips share the lock.
+PIPS = 4
+
 # Runs the real interpreter with another version number; `-m venv` copies the script itself, `-m pip` writes a log.
 FAKE = """#!/bin/sh
 for last; do :; done
 case "$*" in
     *"-m venv "*) mkdir -p "$last/bin" && cp "$0" "$last/bin/python"; exit ;;
-    *"-m pip "*) echo "$*" >>"{log}"; [ ! -e "{log}.broken" ]; exit ;;
+    *"-m pip "*)
+        [ ! -f "$last" ] || cat "$last" >>"{log}.asked"
+        echo "$*" >>"{log}"
+        [ ! -e "{log}.slow" ] || {{ echo $$ >>"{log}.slow"; exec "{real}" -I -c "import time; time.sleep(600)"; }}
+        [ ! -e "{log}.broken" ]
+        exit ;;
     *"-m compileall "*) echo "$*" >>"{log}.compiled"; exit 1 ;;
 esac
 exec "{real}" -I -c "import sys
@@ -218,8 +228,10 @@ def made(machine):
     done = machine.bootstrap()
     assert done.returncode == 0, done.stderr
     assert "making .venv with Python 3.13.1" in done.stdout
-    packages, project = machine.pip_calls()
-    assert packages.endswith(f"--requirement {machine.project}/requirements.lock")
+    *packages, project = machine.pip_calls()
+    assert len(packages) == PIPS
+    assert all("--no-compile --no-deps --requirement" in call for call in packages)
+    assert sorted(Path(f"{machine.log}.asked").read_text("utf-8").splitlines()) == sorted(LOCK.splitlines())
     assert "--no-deps --no-build-isolation --editable" in project
     # A file of the user's inside tells later whether the environment was kept or made from nothing.
     (machine.project / ".venv" / "kept").touch()
@@ -258,7 +270,7 @@ def test_a_changed_file_renews_the_environment_in_place(made, name):
         file.write("# changed\n")
     done = made.bootstrap()
     assert "renewing .venv" in done.stdout
-    assert len(made.pip_calls()) == 2
+    assert len(made.pip_calls()) == PIPS + 1
     assert _kept(made)
     assert made.bootstrap().stdout == ""
 
@@ -276,6 +288,35 @@ def test_half_made_environment_is_made_from_nothing(made):
     assert len(made.pip_calls()) == 2
     assert not _kept(made)
     assert made.bootstrap().stdout == ""
+
+
+def test_an_interrupted_set_up_leaves_no_pip_at_work(machine):
+    machine.on_path("bin")
+    machine.python("bin/python3.13", "3.13.1")
+    slow = Path(f"{machine.log}.slow")
+    slow.touch()
+    environment = machine.environment | {"PATH": os.pathsep.join(map(str, machine.path))}
+    command = [str(machine.tools / "sh"), str(machine.project / "bootstrap.sh")]
+    set_up = subprocess.Popen(command, env=environment, cwd=machine.root, stdout=subprocess.DEVNULL)
+    _wait_until(lambda: len(slow.read_text("utf-8").splitlines()) == PIPS)
+    set_up.terminate()
+    assert set_up.wait(60) == 130
+    for pid in map(int, slow.read_text("utf-8").split()):
+        _wait_until(lambda pid=pid: not _runs(pid))
+
+
+def _wait_until(happened) -> None:
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it has not happened")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there; one that has ended and that nobody has collected yet is not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return found.strip() != "" and not found.startswith("Z")
 
 
 def test_killed_set_up_is_made_from_nothing(made):
@@ -375,6 +416,24 @@ def test_lock_holds_every_direct_dependency_at_an_allowed_version(lock, needs):
     assert unmet == []
 
 
+def test_lock_holds_all_that_its_packages_need():
+    """No pip looks for it: neither for what the packages need themselves nor for what an extra of theirs adds."""
+    pins = {line.split("==")[0]: re.split(r"==| ;", line)[1] for line in LOCK.splitlines()}
+    unmet, seen, todo = set(), set(), list(DIRECT)
+    while todo:
+        need = todo.pop()
+        name = canonicalize_name(need.name)
+        if not need.specifier.contains(pins.get(name, "0"), prereleases=True):
+            unmet.add(str(need))
+        elif (name, *need.extras) not in seen:
+            seen.add((name, *need.extras))
+            more = map(Requirement, metadata.requires(name) or ())
+            extras = need.extras or {""}
+            todo += [m for m in more if m.marker is None or any(m.marker.evaluate({"extra": e}) for e in extras)]
+    assert unmet == set()
+    assert len(seen) > 100
+
+
 def test_the_docs_lock_adds_to_the_other_and_repeats_nothing():
     own, others = ({line.split("==")[0] for line in lock.splitlines()} for lock in (DOCS_LOCK, LOCK))
     assert own & others == set()
@@ -386,10 +445,8 @@ def test_every_direct_dependency_is_explained():
 
 
 def test_running_interpreter_has_the_locked_packages():
-    from importlib import metadata
-
-    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", LOCK, flags=re.MULTILINE))
-    names = [canonicalize_name(need.name) for need in DIRECT]
+    pins = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", LOCK, flags=re.MULTILINE))
+    names = [canonicalize_name(need.name) for need in DIRECT if need.marker is None or need.marker.evaluate()]
     assert {name: metadata.version(name) for name in names} == {name: pins[name] for name in names}
 
 

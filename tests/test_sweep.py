@@ -163,14 +163,16 @@ def test_a_killed_worker_loses_nothing(tmp_path):
     plan = outlooks(5)
     made = pieces(plan)
     sweep(made, tmp_path / "threads", plan)
+    ended: list[int] = []
     with cluster() as (address, worker):
 
         def kill(done: int, of: int) -> None:
             if done == 1:
                 worker.kill()
+                ended.append(worker.wait())
 
         swept = sweep(made, tmp_path / "cluster", plan, scheduler=address, told=kill)
-    assert worker.returncode == -9
+    assert ended == [-9], "it was at work until then"
     assert (swept.computed, swept.failed) == (5, {})
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 

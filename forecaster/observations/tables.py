@@ -12,9 +12,10 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import AfterValidator, ValidationError, create_model
 
 from forecaster.errors import Fault
 
@@ -159,40 +160,38 @@ def is_period(text: str) -> bool:
 
 
 def cell_faults(tidy: pd.DataFrame, units: set[str], grades: set[str], faults: list[Fault]) -> None:
-    """Every bad cell at once, by a pandera schema validated lazily."""
-    import pandera.pandas as pa
+    """Every bad cell at once, in the order of rows and columns' names."""
+    allowed: dict[str, Callable[[str], object]] = {name: pattern.fullmatch for name, pattern in _PATTERNS.items()}
+    allowed |= {"period": is_period, "unit": units.__contains__, "quality": grades.__contains__, "basis": str.strip}
+    cells: dict[str, Any] = {
+        name: (Annotated[str, AfterValidator(_only(allowed[name]))], ...) for name in sorted(_WORDS)
+    }
+    sound = create_model("Row", **cells)
+    for row in records(tidy):
+        try:
+            sound.model_validate(row)
+        except ValidationError as error:
+            faults.extend(_cell_fault(row, str(bad["loc"][0])) for bad in error.errors())
 
-    def fits(column: str) -> Callable[[str], bool]:
-        if column == "period":
-            return is_period
-        if column in ("unit", "quality"):
-            allowed = units if column == "unit" else grades
-            return lambda text: text in allowed
-        if column == "basis":
-            return lambda text: bool(text.strip())
-        return lambda text: _PATTERNS[column].fullmatch(text) is not None
 
-    checks = {column: pa.Column(checks=pa.Check(fits(column), element_wise=True)) for column in _WORDS}
-    try:
-        pa.DataFrameSchema(checks).validate(tidy.astype(object), lazy=True)
-    except pa.errors.SchemaErrors as error:
-        for bad in error.failure_cases.sort_values(["index", "column"]).to_dict("records"):
-            row = tidy.loc[int(bad["index"])].to_dict()
-            text, (allowed, mend) = row[bad["column"]], _WORDS[bad["column"]]
-            if any("\uff10" <= sign <= "\uff19" for sign in text):
-                mend = "retype the full-width digits as ASCII digits"
-            elif bad["column"] == "value" and text.strip().lower().lstrip("+-") in (
-                "",
-                "nan",
-                "inf",
-                "infinity",
-                "na",
-                "n/a",
-            ):
-                mend = "delete the row: a gap has no row, and only finite numbers are figures"
-            elif bad["column"] == "value" and "," in text:
-                mend = "leave out the thousands separators"
-            faults.append(Fault(_at(row, bad["column"]), _short(text), allowed, mend))
+def _only(allowed: Callable[[str], object]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not allowed(text):
+            raise ValueError
+        return text
+
+    return check
+
+
+def _cell_fault(row: dict[str, Any], column: str) -> Fault:
+    text, (allowed, mend) = row[column], _WORDS[column]
+    if any("\uff10" <= sign <= "\uff19" for sign in text):
+        mend = "retype the full-width digits as ASCII digits"
+    elif column == "value" and text.strip().lower().lstrip("+-") in ("", "nan", "inf", "infinity", "na", "n/a"):
+        mend = "delete the row: a gap has no row, and only finite numbers are figures"
+    elif column == "value" and "," in text:
+        mend = "leave out the thousands separators"
+    return Fault(_at(row, column), _short(text), allowed, mend)
 
 
 def row_faults(tidy: pd.DataFrame, faults: list[Fault]) -> None:
