@@ -19,6 +19,7 @@ from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from forecaster import language, plain_futures
+from forecaster.certificate import EITHER
 from forecaster.observations import load_observations
 from forecaster.scores import MEASURES, QUESTIONS, RULE_LABELS
 from forecaster.theories import THEORIES, UNWEIGHED, WEIGHED
@@ -102,6 +103,9 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
     for path in sorted((DATA / "effects").glob("*.toml")):
         effects = tomllib.loads(path.read_text("utf-8"))
         add(path, *_values_of("label", effects), *_values_of("reason", effects))
+    for path in sorted((DATA / "studies").glob("*.toml")):
+        studies = tomllib.loads(path.read_text("utf-8"))
+        add(path, *(text for key in ("label", "reason", "premise_why") for text in _values_of(key, studies)))
     for path in sorted((DATA / "pools").glob("*.toml")):
         add(path, *_values_of("reason", tomllib.loads(path.read_text("utf-8"))))
     for text in (*language.PUT_TOGETHER, plain_futures._COUNTRY, plain_futures._EMPLOYEES, plain_futures._RESIDENTS):
@@ -113,6 +117,7 @@ def data_messages() -> dict[str, list[tuple[str, int]]]:
         found.setdefault(text, [("forecaster/theories.py", 1)])
     for text in (*QUESTIONS.values(), *RULE_LABELS.values(), *(line.replace("_", " ") for line in MEASURES)):
         found.setdefault(text, [("forecaster/scores.py", 1)])
+    found.setdefault(EITHER, [("forecaster/certificate.py", 1)])
     for name in PRIORS:
         path = DATA / "priors" / f"{name}.toml"
         add(path, *_values_of("why", tomllib.loads(path.read_text("utf-8"))))

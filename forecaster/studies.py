@@ -30,6 +30,8 @@ from forecaster.schemes import Scheme, pydantic_fault
 Array = np.ndarray
 # How far ours may lie from the published figure or range and still be called near.
 TOLERANCE = 0.3
+# Last year of our projections that are held against the studies'.
+HORIZON = 2065
 UNITS = dict.fromkeys(("postponed", "deficit_postponed", "ratio_postponed"), "years")
 UNITS |= {"deficit_cut": "share", "reserve": "tn"}
 

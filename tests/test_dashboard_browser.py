@@ -10,19 +10,20 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, TimeoutError, ViewportSize, expect
 
-from dashboard_server import CHARTS, PATIENCE, free_port, served
+from dashboard_server import CHARTS, PATIENCE, served, stands_still
 from forecaster.export import forecast_table, run_scenarios
 from forecaster.policy import Reform
 from forecaster_dashboards import fund_page, main, state
 from made_up_dashboard import made_up_reference
+from ports import free_port
 
 pytestmark = pytest.mark.browser
 
-TABLES = "[data-testid=stDataFrame]"
+TABLES = "[data-testid=stDataFrame], .sheet table"
 WIDE, NARROW = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 TODAY = 0.0517
 # Milliseconds in which a page has followed its window's size, on a busy machine too.
-SETTLED = 20_000
+SETTLED = 60_000
 expect.set_options(timeout=PATIENCE)
 # What the pictures of all charts hold, to be compared in the browser.
 PICTURES = f"[...document.querySelectorAll('{CHARTS}')]"
@@ -100,11 +101,6 @@ def drawn(page: Page) -> None:
     stands_still(page)
 
 
-def stands_still(page: Page) -> None:
-    """Wait until the server has run the page to its end."""
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
-
-
 def general_rate(page: Page) -> Locator:
     """The general rate's slider, by its name: while a page is loading, another may be drawn before it."""
     return page.get_by_role("slider", name="General premium rate, %")
@@ -145,6 +141,7 @@ def test_fund_page_follows_the_slider_loses_nothing_answers_the_keyboard_and_pri
     # A visit to another page, and a reload there, lose nothing either.
     page.get_by_role("link", name="Evidence", exact=True).click()
     expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
+    stands_still(page)
     fits(page, "evidence")
     page.reload()
     expect(page.get_by_text("Known limits", exact=True)).to_be_visible()
@@ -199,10 +196,24 @@ def test_shared_link_restores_the_scenario_in_another_browser_in_chinese_and_sha
     slider = other.get_by_role("slider", name="一般保險費率（%）")
     expect(slider).to_have_value("5.19")
     expect(other.locator("html")).to_have_attribute("lang", "zh-Hant-TW")
-    assert other.title() == "健保基金預測"
+    expect(other).to_have_title("健保基金預測")
+    stands_still(other)
     slider.press("ArrowRight")
     expect(other).to_have_url(re.compile("general_premium_rate(:|%3A)0.052"))
     expect(other.locator(CHARTS)).to_have_count(1)
+    stands_still(other)
+    # The menu leads to the same levers, in the same language; today's law is back in the units of Chinese.
+    other.get_by_role("link", name="政策工具").click()
+    expect(other.get_by_text("已知方案", exact=True)).to_be_visible()
+    stands_still(other)
+    expect(slider).to_have_value("5.2")
+    ceiling = other.get_by_role("spinbutton", name=re.compile("單次給付扣費上限（萬元）"))
+    expect(ceiling).to_have_value("1000")
+    other.get_by_role("button", name="現行法").click()
+    expect(other).not_to_have_url(re.compile("general_premium_rate"))
+    stands_still(other)
+    expect(slider).to_have_value("5.17")
+    expect(ceiling).to_have_value("1000")
     # Tables too, on a page opened by its own address: it finds its server at once.
     other.goto(f"{address}/evidence")
     expect(other.get_by_text("已知限制", exact=True)).to_be_visible()
@@ -246,8 +257,9 @@ def test_on_a_telephone_nothing_is_wider_than_the_window_and_the_rate_stays_in_s
     assert slider is not None
     assert chart is not None
     assert 0 < slider["y"] < chart["y"] + chart["height"] < NARROW["height"] + chart["height"] / 2
-    for name in ("risk", "difference"):
+    for name, charts in (("risk", 2), ("difference", 0)):
         page.get_by_role("radio", name=fund_page.chart_names()[name], exact=True).click()
+        expect(page.locator(CHARTS)).to_have_count(charts)
         expect(page.locator(TABLES).first).to_be_visible()
         stands_still(page)
         fits(page, name)

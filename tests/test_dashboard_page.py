@@ -29,6 +29,7 @@ from forecaster.solve import Goal, required_rate, with_rate
 from forecaster.transplant_need import WITH, WITHOUT
 from forecaster_dashboards import (
     access,
+    downloads,
     evidence_page,
     export_page,
     figures,
@@ -46,13 +47,17 @@ from forecaster_dashboards import (
     state,
     words,
 )
+from forecaster_dashboards import view as view_module
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.view import View
 from made_up_dashboard import made_up_reference, residents_reference
 
+pytestmark = pytest.mark.usefixtures("packages_scanned_once")
 SCRIPT = Path(__file__).resolve().parent / "made_up_dashboard.py"
 GENERAL = "lever.general_premium_rate"
 SUPPLEMENTARY = "lever.supplementary_premium_rate"
+# Seconds: the first page waits until Numba has compiled the engine, and no test is about time.
+PATIENCE_S = 600
 START = dt.date(2027, 1, 1)
 
 
@@ -84,7 +89,7 @@ def ref():
 
 def opened(page: str = "fund", **address: str) -> AppTest:
     """A page in a session of its own; pages other than the fund's through a script of one line."""
-    app = AppTest.from_file(str(SCRIPT), default_timeout=60)
+    app = AppTest.from_file(str(SCRIPT), default_timeout=PATIENCE_S)
     app.session_state["page"] = page
     for name, value in address.items():
         app.query_params[name] = value
@@ -380,6 +385,17 @@ def test_committee_table_is_the_solvers_and_the_engines(ref):
         assert cell == f"{np.median(months):.2f} ({(months >= target).mean():.0%})"
 
 
+def test_targets_are_multiples_of_the_laws_least_reserve():
+    """Of the mainland's funds, whose least is six months, one month would be an answer to nobody's question."""
+    ref = residents_reference()
+    assert solve_page.least_months(ref) == 6.0
+    rates, _accounts = solve_page.committee(view(ref, 2035, 1.1), 2035)
+    assert rates["target, months"].tolist() == [6.0, 9.0, 12.0, 15.0]
+    chance = solve_page.chance_column(0.5)
+    goal = Goal(9.0, 2035, START, 0.5, False)
+    assert rates[chance][1] == f"{100 * service.required(ref, Reform(), state.GENERAL, goal).rounded:.2f}%"
+
+
 def test_infeasible_rate_names_the_legal_limit(ref):
     answer = service.required(ref, Reform(), state.GENERAL, Goal(40.0, 2035, START, 0.9))
     text = words.rate_answer(None, answer.exact, "6.00%", answer.limit_source, answer.reached)
@@ -411,12 +427,12 @@ def test_frontier_is_the_engines(ref):
 def test_question_and_answer_stand_in_the_address():
     """The question comes back from it, a piece that is none is named, and the answer is put on the lever."""
     app = opened("solve", q="supplementary_premium_rate~2~2030~0.8")
-    shown = [app.selectbox(key=f"solve_{name}").value for name in ("lever", "months", "chance")]
+    shown = [app.selectbox(key=f"solve_{name}").value for name in ("lever", "months.1", "chance")]
     assert shown == ["supplementary_premium_rate", 2.0, 0.8]
     assert app.selectbox(key="solve_year.2027.2060").value == 2030
     app = opened("solve", q="general_premium_rate~1~1830~0.9")
     assert [i.value for i in app.info] == ["Not taken from the link: “1830”."]
-    app.selectbox(key="solve_months").set_value(1.5).run()
+    app.selectbox(key="solve_months.1").set_value(1.5).run()
     app.button(key="take_answer").click().run()
     text = address(app, "s")
     assert "~general_premium_rate:" in text
@@ -457,7 +473,7 @@ def residents_page() -> AppTest:
         "levers.prepare(ref)\n"
         "protection_page.show(ref)\n"
     )
-    return AppTest.from_string(code, default_timeout=120).run()
+    return AppTest.from_string(code, default_timeout=PATIENCE_S).run()
 
 
 def _made_up_need(basis, policy, years):
@@ -530,7 +546,7 @@ def test_a_rule_of_another_law_tells_the_reserve_and_the_households(monkeypatch)
         "levers.prepare(ref)\n"
         "schemes_page.show(ref)\n"
     )
-    app = AppTest.from_string(code, default_timeout=120).run()
+    app = AppTest.from_string(code, default_timeout=PATIENCE_S).run()
     app.selectbox(key="rule.cn_urrbmi.tw_nhi").set_value("global_budget").run()
     assert not app.exception
     assert any("with the rule: stays above" in m.value for m in app.markdown)
@@ -664,7 +680,12 @@ def page_script(name: str, *lines: str) -> AppTest:
         "import dataclasses, io, pandas as pd\n"
         "ref = made_up_reference()\n" + "".join(f"{line}\n" for line in lines) + f"{name}.show(ref)\n"
     )
-    return AppTest.from_string(code, default_timeout=60).run()
+    return AppTest.from_string(code, default_timeout=PATIENCE_S).run()
+
+
+def sheets(app: AppTest) -> list[str]:
+    """Tables of words of a page."""
+    return [element.proto.body for element in app.get("html") if "class='sheet'" in element.proto.body]
 
 
 def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
@@ -672,10 +693,13 @@ def test_evidence_page_shows_sources_breaks_and_what_is_assumed(ref):
     assert not app.exception
     assert not app.error
     frames = [d.value for d in app.dataframe]
-    assumed = next(f for f in frames if "article" in f.columns)
-    enacted = {n for n, p in ref.scheme.parameters.items() if all(v.status != "assumed" for v in p.values)}
-    assert set(assumed["parameter"]).isdisjoint(enacted)
-    assert "government_floor_basis" in set(assumed["parameter"])
+    (assumed,) = [text for text in sheets(app) if "article</th>" in text]
+    enacted = {p.label for p in ref.scheme.parameters.values() if all(v.status != "assumed" for v in p.values)}
+    told = set(re.findall(r"<th scope='row'>([^<]*)</th>", assumed))
+    assert told.isdisjoint(html.escape(label) for label in enacted)
+    assert ref.scheme.parameters["government_floor_basis"].label in told
+    # The notes of why they are assumed stand in the table too, in full.
+    assert html.escape(ref.scheme.parameters["grading_tail_exponent"].values[0].note) in assumed
     total = len(next(f for f in frames if "publisher" in f.columns))
     app.text_input(key="source_filter").set_value("TW-S41").run()
     found = next(f for f in (d.value for d in app.dataframe) if "publisher" in f.columns)
@@ -707,8 +731,10 @@ def test_evidence_page_shows_what_the_data_taught():
     app = page_script(
         "evidence_page",
         f"learnt = pd.read_csv(io.StringIO({LEARNT.to_csv(index=False)!r}))",
-        "columns = list(evidence_page.check_columns()) + ['posterior_below_past']",
-        "checks = pd.DataFrame([['x'] * len(columns)], columns=columns)",
+        "told = dict(quantity='mean growth', line='outgo', unit='a year', past=0.05, past_years='9 steps, 2010-2024')",
+        "told |= dict(prior_q5=-0.01, prior_q50=0.02, prior_q95=0.07)",
+        "told |= dict(posterior_q5=0.0, posterior_q50=0.04, posterior_q95=0.08)",
+        "checks = pd.DataFrame([told, told | dict(past=float('nan'), past_years=float('nan'))])",
         "manifest = {**ref.manifest, 'absurd_futures': {'prior': 0.021, 'posterior': 0.0}}",
         "ref = dataclasses.replace(ref, learnt=learnt, checks=checks, manifest=manifest)",
     )
@@ -717,6 +743,10 @@ def test_evidence_page_shows_what_the_data_taught():
     assert any(
         "the model makes 2.1 of 100 futures" in m.value and "with the data 0.0." in m.value for m in app.markdown
     )
+    (checked,) = [text for text in sheets(app) if "ten years ahead</th>" in text]
+    rows = [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in checked.split("<tr>")[2:]]
+    row = ["mean growth", "Outgo", "a year", "0.020 (-0.010 – 0.070)", "0.040 (0.000 – 0.080)"]
+    assert rows == [[*row, "0.050 (9 steps, 2010 to 2024)"], [*row, ""]]
     assert ["cost_sd", "tilt"] in [list(d.value["parameter"]) for d in app.dataframe if "learnt" in d.value.columns]
 
 
@@ -729,12 +759,14 @@ def test_no_fit_is_one_sentence():
         "references.obtain = none\n"
         "main.run()\n"
     )
-    app = AppTest.from_string(code, default_timeout=60)
+    app = AppTest.from_string(code, default_timeout=PATIENCE_S)
     app.query_params["lang"] = "zh_CN"
     app.run()
     assert not app.exception
     assert [e.value for e in app.error] == ["该基金尚无可显示的模型估计。请执行：forecaster fit tw_nhi"]
-    assert "程序原文：no whole fit" in [c.value for c in app.caption]
+    # The engine's own words are English: behind a line that says so.
+    assert [e.label for e in app.expander] == ["给系统管理员的细节（英文）"]
+    assert [t.value for t in app.text] == ["no whole fit"]
 
 
 @pytest.mark.parametrize("tongue", language.LANGUAGES)
@@ -776,7 +808,7 @@ def test_bayesian_libraries_stay_out_of_the_process():
     code = (
         "import json, sys\n"
         "from streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(SCRIPT)!r}, default_timeout=60).run()\n"
+        f"app = AppTest.from_file({str(SCRIPT)!r}, default_timeout={PATIENCE_S}).run()\n"
         "assert not app.exception, app.exception\n"
         "heavy = {'pymc', 'arviz', 'pytensor', 'nutpie', 'altair', 'forecaster_models'}\n"
         "print(json.dumps(sorted(heavy & set(sys.modules))))\n"
@@ -793,10 +825,53 @@ def test_shipped_script_shows_the_shipped_fit():
     from forecaster.fitted import load_fit
 
     fit = load_fit("tw_nhi")
-    app = AppTest.from_file(str(server.PAGE), default_timeout=120).run()
+    app = AppTest.from_file(str(server.PAGE), default_timeout=PATIENCE_S).run()
     assert not app.exception
     assert not app.error
     law = Policy(find_pool("tw_nhi").law)
     basis = fit.basis(references.LAST_YEAR).until(2035)
     assert headlines(app)["today"] == card(Outcome(Scenario("baseline", basis, law, project(basis, law))))
     assert fit.manifest["hash"][:12] in " ".join(c.value for c in app.caption)
+
+
+def test_a_path_that_leads_nowhere_is_known():
+    assert {server.FIRST, *server.PAGES} == set(main.page_titles())
+    for path in ("/", "/fund", "/levers", "/_stcore/health", "/oauth2callback", "/auth/login", "/media/0.csv"):
+        assert not server.is_lost(path), path
+    assert server.is_lost("/nonsense")
+    assert server.is_lost("/Levers")
+    assert server.is_lost("/levers/more")
+
+
+def test_words_of_a_table_wrap_and_none_of_them_is_markup(monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(view_module.st, "html", told.append)
+    nothing = float("nan")
+    frame = {"a": np.array(["<b>", "short"], dtype=object), "b & c": np.array([1234.56, nothing]), "year": [2030, 2031]}
+    view_module.sheet(frame, caption="x < y")
+    (table,) = told
+    assert "<caption>x &lt; y</caption>" in table
+    assert "&lt;b&gt;</th><td class='figure'>1,234.6</td><td class='figure'>2030</td></tr>" in table
+    assert "short</th><td class='figure'>–</td>" in table
+    # Five letters stay on a line; of a sentence no more than twenty, those of Chinese counted twice.
+    assert "<th scope='col' style='min-width:3.8em'>a</th>" in table
+    assert view_module._least_width("", ["字" * 50]) == view_module._least_width("", ["l" * 20]) == 12.5
+
+
+def test_what_a_link_quotes_is_no_markup(monkeypatch):
+    told: list[str] = []
+    monkeypatch.setattr(view_module.st, "info", lambda text, icon: told.append(text))
+    view_module.notes(["Not taken: “[x](http://y)~1~*2*”."])
+    assert told == [r"Not taken: “\[x\](http://y)\~1\~\*2\*”."]
+
+
+def test_files_made_on_demand_are_not_cleared_at_every_run(monkeypatch):
+    cleared: list[object] = []
+    monkeypatch.setattr(downloads.MediaFileManager, "remove_orphaned_files", cleared.append)
+    now = iter([0.0, 1.0, downloads.SPARED - 1.0, downloads.SPARED, downloads.SPARED])
+    monkeypatch.setattr(downloads.time, "monotonic", lambda: next(now))
+    downloads.spare.__wrapped__()
+    manager = downloads.MediaFileManager.__new__(downloads.MediaFileManager)
+    for wanted in (0, 0, 1):
+        manager.remove_orphaned_files()
+        assert len(cleared) == wanted

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+import uvicorn
 from streamlit.file_util import get_static_dir
 
 from forecaster_dashboards import assets, server
@@ -102,3 +106,12 @@ def test_the_first_page_is_found_by_its_name_too():
     # To no other host.
     assert answered("//evil.example/fund")[1]["location"] == "/evil.example/"
     assert answered("/levers")[0] == 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such loop on Windows")
+def test_the_server_takes_the_loop_that_sends_each_message_at_once():
+    """The standard loop would hold small ones back on the sockets that Streamlit binds itself."""
+    factory = uvicorn.Config("forecaster_dashboards.server:Guarded").get_loop_factory()
+    assert factory is not None
+    with contextlib.closing(factory()) as loop:
+        assert type(loop).__module__.startswith("uvloop")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard_server import CHARTS, PATIENCE, free_port, served
+from dashboard_server import CHARTS, PATIENCE, served, stands_still
+from ports import free_port
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)
@@ -34,7 +35,7 @@ def issuer() -> Iterator[str]:
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce=true", *people]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(240):
+        for _ in range(PATIENCE // 250):
             try:
                 urllib.request.urlopen(f"{address}/.well-known/openid-configuration", timeout=2).close()
                 break
@@ -50,6 +51,7 @@ def sign_in(page: Page, name: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name=f"Authorize as {name}").first.click()
     expect(page.locator(CHARTS)).to_have_count(1)
+    stands_still(page)
 
 
 def sign_out(page: Page) -> None:
@@ -68,7 +70,7 @@ def may_save(page: Page) -> bool:
     page.get_by_role("link", name="Levers", exact=True).click()
     # What stands before the saved scenarios is of this page alone; then nothing more is to come.
     expect(page.get_by_role("heading", name="Compare", exact=True)).to_be_visible()
-    expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
+    stands_still(page)
     return page.get_by_text("Saved scenarios", exact=True).count() == 1
 
 
@@ -92,6 +94,7 @@ def test_sign_in_gives_the_role_of_the_claims_and_the_log_names_nobody(browser: 
         page = context.new_page()
         page.goto(address)
         expect(page.get_by_text("Sign in to see the forecasts.")).to_be_visible()
+        stands_still(page)
         assert page.locator(CHARTS).count() == 0
         sign_in(page, "analyst")
         assert may_download(page)
@@ -105,7 +108,7 @@ def test_sign_in_gives_the_role_of_the_claims_and_the_log_names_nobody(browser: 
         assert not may_download(page)
         # Nor by the page's own address.
         page.goto(f"{address}/export")
-        expect(page.get_by_text("Page not found")).to_be_visible()
+        expect(page.get_by_text("This page is not open to you here.")).to_be_visible()
         context.close()
     told = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("{")]
     roles = [line["role"] for line in told if line["event"] == "page"]

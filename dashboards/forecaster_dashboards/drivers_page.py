@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from forecaster.language import terms
 from forecaster_dashboards import charts, figures, language, service
 from forecaster_dashboards.language import _, number
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import View, draw, fragment, table, view_of
+from forecaster_dashboards.view import View, draw, fragment, sheet, view_of
+
+NEED = "need_index"
 
 
 def show(ref: Reference) -> None:
@@ -19,14 +22,22 @@ def show(ref: Reference) -> None:
 @fragment
 def _body(ref: Reference) -> None:
     view = view_of(ref)
-    if not figures.FIGURES["growth"].fits(view):
+    if NEED not in view.today.basis.drivers:
         st.info(_("This fund is forecast from its yearly accounts alone: its model knows neither ages nor an economy."))
     else:
         left, right = st.columns(2, gap="large")
         with left:
             _pyramid(view)
         with right:
-            figures.show(view, "growth")
+            if figures.FIGURES["growth"].fits(view):
+                figures.show(view, "growth")
+            else:
+                st.info(
+                    _(
+                        "What drives the growth of outgo is not told apart for this fund: its model knows the people "
+                        "by age, but no economy."
+                    )
+                )
             _people(view)
     figures.show(view, "spread")
 
@@ -46,7 +57,7 @@ def _pyramid(view: View) -> None:
                 {"sex": "mf"[sex], "age": age, "now": round(sign * float(now[sex, age]) / 1e3, 1),
                  "low": round(low, 1), "median": round(mid, 1), "high": round(high, 1)}
             )  # fmt: skip
-    title = _("People by age: {first} (filled) and {last} (dots with 80% range)", first=years[0], last=years[1])
+    title = _("People by age")
     old = [float(people[..., 65:].sum() / people.sum()) for people in (now, later[1])]
     text = _(
         "People of 65 and over: {now} of all in {first}, {later} in {last}.",
@@ -60,10 +71,12 @@ def _people(view: View) -> None:
     """Middle and 80% range of what the basis knows of people and economy, at three years."""
     drivers = view.outcome.basis.drivers
     years = view.outcome.years
+    counted = terms.data_scale("million persons")
+    people = _("people, {unit}", unit=terms.data_unit("million persons"))
     named = {
-        "population": (_("people, million"), 1e-6, 2),
+        "population": (people, 1e-6 * counted, 2 if counted == 1.0 else 0),
         "share_65_and_over": (_("share of 65 and over, %"), 100.0, 1),
-        "need_index": (_("need, first year is 100"), None, 1),
+        NEED: (_("need, first year is 100"), None, 1),
     }
     rows = []
     for name, (title, scale, digits) in named.items():
@@ -76,5 +89,5 @@ def _people(view: View) -> None:
             low, mid, high = np.quantile(values[at] * factor, (0.1, 0.5, 0.9))
             row[str(years[at])] = f"{number(mid, digits)} ({number(low, digits)} – {number(high, digits)})"
         rows.append(row)
-    table({name: np.array([row[name] for row in rows], dtype=object) for name in rows[0]})
+    sheet({name: np.array([row[name] for row in rows], dtype=object) for name in rows[0]})
     st.caption(_("Median, in brackets the range that holds 80 of 100 simulated futures."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,13 @@ import streamlit as st
 from forecaster.certificate import NO_FIT, certificate_lines
 from forecaster.errors import ForecasterError
 from forecaster.language import terms
+from forecaster.parameters import Parameter
 from forecaster.schemes import Scheme
 from forecaster.scores import MODEL
 from forecaster_dashboards import effects_section, language, service, words
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import table
+from forecaster_dashboards.view import sheet, table
 
 
 def show(ref: Reference) -> None:
@@ -34,7 +36,7 @@ def show(ref: Reference) -> None:
     parameters = parameter_frame(ref.scheme)
     st.subheader(_("Parameters of the law that are assumed"), anchor=False)
     status = _("status")
-    table(parameters[parameters[status] == terms.statuses()["assumed"]].drop(columns=status))
+    sheet(parameters[parameters[status] == terms.statuses()["assumed"]].drop(columns=[_("parameter"), status]))
     with st.expander(_("All parameters of the scheme")):
         table(parameters)
     st.subheader(_("Assumed, not learnt from figures"), anchor=False)
@@ -80,18 +82,25 @@ def parameter_frame(scheme: Scheme) -> pd.DataFrame:
             _("label"): said(parameter.label),
             _("article"): said(parameter.article),
             _("from"): value.start.isoformat(),
-            _("value"): terms.choices().get(value.value, value.value)
-            if isinstance(value.value, str)
-            else f"{value.value * terms.data_scale(parameter.unit):.10g}",
-            _("unit"): terms.data_unit(parameter.unit),
+            _("value"): value_text(parameter, value.value),
             _("status"): terms.statuses().get(value.status, value.status),
-            _("source"): value.source,
+            _("source"): terms.source(value.source),
             _("note"): said(value.note),
         }
         for name, parameter in scheme.parameters.items()
         for value in parameter.values
     ]
     return pd.DataFrame(rows)
+
+
+def value_text(parameter: Parameter, value: float | str) -> str:
+    """A value of the law in full precision with its unit, a share in percent."""
+    if isinstance(value, str):
+        return terms.choices().get(value, value)
+    if parameter.unit == "share":
+        return f"{100.0 * value:.10g}%"
+    unit = "" if parameter.unit == "times" else words.unit(parameter)
+    return f"{value * terms.data_scale(parameter.unit):.10g} {unit}".strip()
 
 
 def verdict_frame(manifest: Mapping[str, Any]) -> pd.DataFrame:
@@ -132,7 +141,7 @@ def _verdict(ref: Reference) -> None:
         st.error(_("Fit {fit} did not pass the gates on convergence. Do not use its figures.", fit=fit))
     checks = verdict_frame(ref.manifest)
     if len(checks):
-        table(checks)
+        sheet(checks)
         st.caption(
             _(
                 "r-hat compares the chains and is 1 when they agree; effective draws say how much independent "
@@ -194,7 +203,7 @@ def _record(ref: Reference) -> None:
     if content is None:
         return
     _record_words(content)
-    table(record_frame(content))
+    sheet(record_frame(content))
     st.caption(
         _(
             "A good 80% band holds 80 of 100 outcomes: fewer mean that it was too narrow, all of them that it was "
@@ -207,7 +216,7 @@ def _record(ref: Reference) -> None:
     lost = lost_frame(content)
     if len(lost):
         with st.expander(_("Where a naive rule did better")):
-            table(lost)
+            sheet(lost)
             st.caption(
                 _(
                     "The score is the continuous ranked probability score, smaller is better: about the mean error of "
@@ -258,28 +267,25 @@ def learnt_frame(learnt: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_frame(checks: pd.DataFrame) -> pd.DataFrame:
-    """Futures under the priors alone and with the data, beside the past."""
-    named = check_columns()
+    """Futures under the priors alone and with the data, beside the past: median and 90% range."""
     known = words.checked() | record_lines()
-    told = {name: checks[name].map(lambda text: words.named(known, str(text))) for name in ("quantity", "line", "unit")}
-    return checks.assign(**told).rename(columns=named)[list(named.values())]
+    heads = {"quantity": _("ten years ahead"), "line": _("of"), "unit": _("unit")}
+    told = {head: [words.named(known, text) for text in checks[column].astype(str)] for column, head in heads.items()}
+    sides = {"prior": _("priors alone (90% range)"), "posterior": _("with the data (90% range)")}
+    for side, head in sides.items():
+        low, mid, high = (checks[f"{side}_{q}"] for q in ("q5", "q50", "q95"))
+        told[head] = [f"{m:.3f} ({lo:.3f} – {hi:.3f})" for lo, m, hi in zip(low, mid, high, strict=True)]
+    told[_("the past")] = [
+        words.with_note(f"{value:.3f}", _steps(str(years))) if value == value else ""
+        for value, years in zip(checks["past"], checks["past_years"].fillna(""), strict=True)
+    ]
+    return pd.DataFrame(told)
 
 
-def check_columns() -> dict[str, str]:
-    """Columns of the table of checks."""
-    return {
-        "quantity": _("ten years ahead"),
-        "line": _("of"),
-        "unit": _("unit"),
-        "prior_q5": _("priors alone, 5% are below"),
-        "prior_q50": _("priors alone, median"),
-        "prior_q95": _("priors alone, 95% are below"),
-        "posterior_q5": _("with the data, 5% are below"),
-        "posterior_q50": _("with the data, median"),
-        "posterior_q95": _("with the data, 95% are below"),
-        "past": _("the past"),
-        "past_years": _("years of the past"),
-    }
+def _steps(years: str) -> str:
+    """Steps of the past that a check counts, such as ``10 steps, 1999-2021``, in the reader's words."""
+    found = re.fullmatch(r"(\d+) steps, (\d+)-(\d+)", years)
+    return _("{n} steps, {first} to {last}", n=found[1], first=found[2], last=found[3]) if found else years
 
 
 def _learnt(ref: Reference) -> None:
@@ -297,7 +303,7 @@ def _learnt(ref: Reference) -> None:
                 posterior=number(100 * absurd["posterior"], 1),
             )
         )
-    table(check_frame(ref.checks), digits=3)
+    sheet(check_frame(ref.checks))
     st.caption(
         _("Growth is logarithmic, 0.05 is about 5% a year. The past counts only steps between two published figures.")
     )
@@ -324,6 +330,7 @@ def _past(ref: Reference) -> None:
         line=past["line"].map(record_lines()),
         kind=past["kind"].map(lambda kind: kinds.get(kind, kind)),
         unit=past["unit"].map(terms.data_unit),
+        source=past["source"].replace("fit", _("the fit")),
     )
     named = {
         "line": _("line"), "year": _("Year"), "kind": _("kind"), "q2.5": _("2.5% are below"), "q50": _("median"),
@@ -337,7 +344,7 @@ def _past(ref: Reference) -> None:
         return
     st.subheader(_("Where the sources contradict their own accounts"), anchor=False)
     st.caption(_("These breaks are declared in the data and reported, not smoothed away."))
-    table(break_frame(breaks), digits=3)
+    sheet(break_frame(breaks))
 
 
 def break_frame(breaks: pd.DataFrame) -> pd.DataFrame:
@@ -348,7 +355,7 @@ def break_frame(breaks: pd.DataFrame) -> pd.DataFrame:
     }  # fmt: skip
     known = words.checked()
     told = {
-        "size": pd.to_numeric(breaks["size"]) * breaks["unit"].map(terms.data_scale),
+        "size": [f"{size:,.10g}" for size in pd.to_numeric(breaks["size"]) * breaks["unit"].map(terms.data_scale)],
         "identity": breaks["identity"].map(lambda name: words.named(known, str(name))),
         "unit": breaks["unit"].map(terms.data_unit),
         "reason": breaks["reason"].map(said),

@@ -20,7 +20,7 @@ from forecaster.export import (
 )
 from forecaster.manifest import run_manifest
 from forecaster.policy import Policy, Reform
-from forecaster_dashboards import charts, figures, fund_page, language
+from forecaster_dashboards import charts, downloads, figures, fund_page, language
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
 from forecaster_dashboards.view import View, fragment, view_of
@@ -30,6 +30,7 @@ WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 def show(ref: Reference) -> None:
     """Draw the page."""
+    downloads.spare()
     _body(ref)
 
 

@@ -94,10 +94,12 @@ def _depletion(view: View) -> Drawn:
 
 
 def _rates(view: View) -> Drawn:
-    limit = (view.ref.scheme.parameters[state.GENERAL].bounds or (0.0, 0.0))[1]
+    general = view.ref.scheme.parameters[state.GENERAL]
+    limit, legal = (general.bounds or (0.0, 0.0))[1], not general.bounds_source.startswith("assumed")
     today = state.law_value(view.ref.law, state.GENERAL, view.levers.start)
     columns = frames.pay_as_you_go_columns(view.today, view.outcome)
-    spec = charts.rate_chart(columns, title=_("General rate that would balance each year, %"), limit=limit, today=today)
+    title = _("General rate that would balance each year, %")
+    spec = charts.rate_chart(columns, title=title, limit=limit, today=today, legal=legal)
     text = _(
         "Median of {year}: {today} under today's law, {reform} under your reform.",
         year=view.levers.horizon,

@@ -35,11 +35,15 @@ def show(ref: Reference, stack: Stack, moved: Reform) -> None:
     terms = [in_fund(ref, change) for change in moved.changes if change.name in ref.layer_terms]
     row = st.container(horizontal=True)
     row.button(
-        _("Put the terms above into the reform"), key="terms_in", on_click=take, args=(ref, terms),
+        _("Put the terms above into the reform"), key="terms_in", on_click=language.bound(take), args=(ref, terms),
         disabled=not terms or set(terms) <= set(held), icon=":material/input:",
     )  # fmt: skip
     row.button(
-        _("Take the layers' terms out of it"), key="terms_out", on_click=put_back, args=(ref,), disabled=not held
+        _("Take the layers' terms out of it"),
+        key="terms_out",
+        on_click=language.bound(put_back),
+        args=(ref,),
+        disabled=not held,
     )
     if held:
         st.markdown("\n".join(f"- {levers.change_words(ref, change)}" for change in held))

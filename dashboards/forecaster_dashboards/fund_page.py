@@ -15,7 +15,6 @@ from forecaster_dashboards import (
     address,
     charts,
     figures,
-    followed,
     frames,
     language,
     levers,
@@ -27,7 +26,7 @@ from forecaster_dashboards import (
 from forecaster_dashboards.frames import Outcome
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import View, fragment, table, view_of
+from forecaster_dashboards.view import View, fragment, sheet, table, view_of
 
 NEAR_YEARS = 5
 CHART = "chart"
@@ -36,6 +35,9 @@ CHART = "chart"
 def show(ref: Reference) -> None:
     """Draw the page."""
     _body(ref)
+    # Here, for the chart is on its way to the browser while the run store's library is imported.
+    from forecaster_dashboards import followed
+
     followed.show(ref)
     _background(ref)
 
@@ -158,7 +160,7 @@ def _risk(view: View) -> None:
     for event, title in named.items():
         for name, scenario in words.scenarios().items():
             wide[f"{scenario}: {title}"] = 100 * columns[event][columns["series"] == name]
-    table(wide, digits=1)
+    sheet(wide)
 
 
 def _difference(view: View) -> None:

@@ -60,7 +60,11 @@ FONTS = {
 
 
 def bound[**P, R](made: Callable[P, R]) -> Callable[P, R]:
-    """The function with the language of now, for a call that comes later and from another thread."""
+    """The function with the language of now, for a call that comes later and from another thread.
+
+    Callbacks of widgets are such calls: Streamlit makes them before the page says which language it speaks, and the
+    levers' amounts of money are counted as the reader counts them.
+    """
     language = current()
 
     @wraps(made)

@@ -11,7 +11,7 @@ import streamlit as st
 from forecaster.language import terms
 from forecaster.parameters import Parameter
 from forecaster.policy import Change, Reform
-from forecaster_dashboards import address, language, state, words
+from forecaster_dashboards import address, language, service, state, words
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Preset, Reference
@@ -26,6 +26,11 @@ MOST_KEPT, MOST_STEPS_BACK = 3, 50
 def key(name: str) -> str:
     """Key of a lever's widget."""
     return f"lever.{name}"
+
+
+def is_shared(name: str) -> bool:
+    """Whether a key belongs to a widget of the levers, which stand on several pages."""
+    return name.startswith(key("")) or name in {START, HORIZON, FOLLOWS, LONG_PAST}
 
 
 def default_start(ref: Reference) -> dt.date:
@@ -188,10 +193,10 @@ def buttons(ref: Reference) -> None:
     """Undo and reset."""
     row = st.container(horizontal=True)
     row.button(
-        _("Undo"), key="undo", on_click=_undo, args=(ref,), width="stretch", icon=":material/undo:",
+        _("Undo"), key="undo", on_click=language.bound(_undo), args=(ref,), width="stretch", icon=":material/undo:",
         disabled=len(st.session_state[HISTORY]) < 2,
     )  # fmt: skip
-    row.button(_("Today's law"), key="reset", on_click=_reset, args=(ref,), width="stretch")
+    row.button(_("Today's law"), key="reset", on_click=language.bound(_reset), args=(ref,), width="stretch")
 
 
 def span(ref: Reference) -> None:
@@ -200,8 +205,8 @@ def span(ref: Reference) -> None:
     earliest, latest = dt.date(ref.first_year, 1, 1), dt.date(ref.last_start_year, 12, 31)
     row.date_input(
         _("The reform starts on"), min_value=earliest, max_value=latest,
-        format=language.date_pattern(), key=START, on_change=_start_moved, args=(ref, st.session_state[START]),
-        persist_state="session",
+        format=language.date_pattern(), key=START, on_change=language.bound(_start_moved),
+        args=(ref, st.session_state[START]), persist_state="session",
     )  # fmt: skip
     row.selectbox(_("Show until"), ref.horizons, key=HORIZON, persist_state="session")
 
@@ -295,7 +300,7 @@ def explained(ref: Reference, name: str, day: dt.date) -> str:
     return text + _(
         "Today's value holds since {day}; source {source}, {status}.",
         day=language.day(since),
-        source=source,
+        source=service.linked(ref.place, terms.source(source)),
         status=terms.statuses().get(status, status),
     )
 

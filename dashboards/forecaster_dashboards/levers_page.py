@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 
 import streamlit as st
 
@@ -43,18 +44,31 @@ def _body(ref: Reference) -> None:
     said = st.container()
     with said:
         view = view_of(ref)
+    st.html(_strip(view))
     left, right = st.columns([1.25, 1], gap="large")
     with left:
         if ref.presets:
             _presets(ref)
         _groups(ref)
-    with right:
+    with right, st.container(key="outcome"):
         _now(view)
         figures.show(view, "reserve_months")
         _timing(view)
     st.divider()
     _compare(view)
     _saved(view)
+
+
+def _strip(view: View) -> str:
+    """The headline in a line that stays in sight above the levers of a telephone, whose outcome stands far below."""
+    last, floor = view.levers.horizon, words.months(view.today.scenario.floor_months)
+    title = _("Chance that the reserve stays above {months} of outlay", months=floor)
+    now, after = (language.percent(frames.stays_above(outcome, last)) for outcome in (view.today, view.outcome))
+    until = _("until {year}", year=last)
+    return (
+        f"<div class='strip'>{html.escape(words.with_note(title, until))}{_(': ')}"
+        f"<b class='today'>{now}</b> → <b class='reform'>{after}</b></div>"
+    )
 
 
 def _presets(ref: Reference) -> None:
@@ -68,13 +82,16 @@ def _presets(ref: Reference) -> None:
             st.session_state[PRESET] = None
 
     st.selectbox(
-        _("Put the levers where a plan has them"), list(by_name), index=None, key=PRESET, on_change=taken,
+        _("Put the levers where a plan has them"), list(by_name), index=None, key=PRESET,
+        on_change=language.bound(taken),
         format_func=lambda name: language.said(by_name[name].label), placeholder=_("choose a plan"),
     )  # fmt: skip
     with st.expander(_("What the plans are and where they come from")):
         for preset in ref.presets:
             status = terms.statuses().get(preset.status, preset.status)
-            source = _("source {id}", id=preset.source) if preset.source else _("no source: made to show the lever")
+            source = _("no source: made to show the lever")
+            if preset.source:
+                source = _("source {id}", id=service.linked(ref.place, preset.source))
             st.markdown(
                 words.with_note(f"**{language.said(preset.label)}**", f"{status}{_('; ')}{source}")
                 + f"  \n{language.said(preset.description)}"
@@ -203,7 +220,7 @@ def _later_step(view: View, earliest: dt.date, latest: dt.date) -> None:
         later.append(Change(name, day, state.meant(parameter, float(value))))
         later.sort()
 
-    st.button(_("Add"), key="add_step", on_click=add, disabled=taken or len(later) >= MOST_STEPS)
+    st.button(_("Add"), key="add_step", on_click=language.bound(add), disabled=taken or len(later) >= MOST_STEPS)
 
 
 def _keep(ref: Reference, token: str) -> None:
@@ -242,7 +259,7 @@ def _compare(view: View) -> None:
         shown[name], names[name] = service.reformed(ref, view.levers.horizon, reform), name
         column, back, out = st.columns([6, 1.4, 0.6], vertical_alignment="center")
         column.markdown(f"**{name}**: " + _("; ").join(levers.change_words(ref, change) for change in reform.changes))
-        back.button(_("To the levers"), key=f"bring_back.{i}", on_click=_bring_back, args=(ref, text))
+        back.button(_("To the levers"), key=f"bring_back.{i}", on_click=language.bound(_bring_back), args=(ref, text))
         out.button("✕", key=f"drop.{i}", on_click=_drop, args=(i,), help=_("Take this scenario out"))
     if token not in kept and view.reform.changes:
         shown["reform"], names["reform"] = view.outcome, words.scenarios()["reform"]
@@ -297,7 +314,7 @@ def _saved(view: View) -> None:
 
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     left.selectbox(
-        _("Bring back"), list(plans), index=None, key="saved", on_change=bring_back,
+        _("Bring back"), list(plans), index=None, key="saved", on_change=language.bound(bring_back),
         format_func=lambda name: f"{name} ({known[name].created[:10]})", placeholder=_("choose a scenario"),
     )  # fmt: skip
     name = middle.text_input(_("Save as"), key="save_as", max_chars=64, placeholder=_("letters, digits, - and _"))

@@ -35,13 +35,32 @@ _STYLE = """<style>
   border-radius: 0.35rem; overflow: hidden; vertical-align: middle; margin-right: 0.5rem;}}
 .meter .bar i {{display: block; height: 100%;}}
 .meter b {{font-size: 1.15rem; font-variant-numeric: tabular-nums;}}
+.sheet {{overflow-x: auto;}}
+.sheet table {{width: 100%; border-collapse: collapse; font-size: 0.9rem; line-height: 1.4; color: var(--ink);}}
+.sheet caption {{text-align: left; font-weight: 600; padding-bottom: 0.3rem; caption-side: top; color: var(--ink);}}
+.sheet th, .sheet td {{padding: 0.3rem 0.8rem 0.3rem 0; text-align: left; vertical-align: top; font-weight: 400;
+  border: 0; border-bottom: 1px solid var(--soft); overflow-wrap: anywhere;}}
+.sheet thead th {{color: var(--faint); vertical-align: bottom; border-bottom: 2px solid var(--soft);}}
+.sheet .figure {{text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}}
+.strip b {{font-size: 1.15rem; font-variant-numeric: tabular-nums;}}
+.strip .today {{color: var(--today);}}
+.strip .reform {{color: var(--reform);}}
 @media (max-width: 640px) {{
+  [data-testid="stElementContainer"]:has(.strip) {{position: sticky; top: 3.4rem; z-index: 5;
+    background: var(--paper); padding-bottom: 0.3rem;}}
   .block-container {{padding-left: 1rem; padding-right: 1rem;}}
   h1 {{font-size: 1.7rem !important;}}
   /* The general rate stays in sight above the charts: what wraps it gives up its own box, so it sticks to the page. */
   .st-key-body > div > [data-testid="stHorizontalBlock"] :has(.st-key-general) {{display: contents;}}
   .st-key-panel > *, .st-key-general {{flex: 1 1 100%; max-width: 100%;}}
   .st-key-general {{position: sticky; top: 3.4rem; z-index: 5; background: var(--paper); padding-bottom: 0.4rem;}}
+}}
+@media screen and (min-width: 641px) {{
+  /* What the levers do stays in sight beside them, however far down a lever stands. */
+  [data-testid="stElementContainer"]:has(.strip) {{display: none;}}
+  [data-testid="stColumn"]:has(.st-key-outcome) > div {{height: 100%;}}
+  [data-testid="stLayoutWrapper"]:has(> .st-key-outcome) {{position: sticky; top: 4.2rem;
+    max-height: calc(100vh - 5rem); overflow-y: auto;}}
 }}
 @media (min-width: 641px) {{
   [data-testid="stColumn"]:has(.st-key-panel) > div {{height: 100%;}}
@@ -51,11 +70,12 @@ _STYLE = """<style>
   /* Colours carry the two scenarios, and a dark page stays dark, or its light letters would vanish. */
   * {{print-color-adjust: exact; -webkit-print-color-adjust: exact;}}
   header, .st-key-panel, [data-testid="stColumn"]:has(> div .st-key-panel), [data-testid="stToolbar"],
-  [data-testid="stExpander"], [data-testid="stButtonGroup"], .stDownloadButton, .stButton {{display: none !important;}}
+  [data-testid="stExpander"], [data-testid="stButtonGroup"], .strip,
+  .stDownloadButton, .stButton {{display: none !important;}}
   [data-testid="stApp"], [data-testid="stAppViewContainer"], [data-testid="stMain"]
     {{position: static !important; height: auto !important; overflow: visible !important;}}
   .block-container {{padding: 0; max-width: none;}}
-  [data-testid="stVegaLiteChart"], .card, .meter {{break-inside: avoid;}}
+  [data-testid="stVegaLiteChart"], .card, .meter, .sheet tr {{break-inside: avoid;}}
 }}
 </style>"""
 LIGHT = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
+from types import ModuleType
 
 import streamlit as st
 
 from forecaster.certificate import coverage_warnings
 from forecaster.errors import ForecasterError
 from forecaster.language import terms
-from forecaster_dashboards import access, address, language, levers, logs, look, references, view, words
+from forecaster_dashboards import access, address, language, levers, logs, look, references, server, view, words
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
 
@@ -35,14 +37,16 @@ def page_titles() -> dict[str, str]:
 def run(opened: str = "fund") -> None:
     """Draw the page that the reader has chosen; without a choice the one of the module ``opened``."""
     choose_language()
+    _tell_anew()
     st.set_page_config(page_title=_("Insurance pool forecaster"), page_icon=look.ICON, layout="wide")
     look.dress(language.current())
     if not access.admitted():
         return
     pages = [
         st.Page(_page(name, title), title=title, url_path=name, default=name == opened)
-        for name, title in page_titles().items()
         if access.may_open(name)
+        else st.Page(_closed(name, title), title=title, url_path=name, visibility="hidden")
+        for name, title in page_titles().items()
     ]
     st.navigation(pages, position="top").run()
 
@@ -57,6 +61,18 @@ def choose_language() -> None:
         st.session_state[view.LANGUAGE] = language.preferred(st.context.locale)
     language.speak(st.session_state[view.LANGUAGE])
     address.hold(address.LANGUAGE, st.session_state.get("language_asked", ""))
+
+
+def _tell_anew() -> None:
+    """Tell the browser again where the widgets stand that several pages share.
+
+    After a change of page it draws them at their defaults, although it has just sent their values: the next move of any
+    lever would carry those defaults into the reform.
+    """
+    shared = [name for name in st.session_state if levers.is_shared(str(name))]
+    for name in (POOL, view.LANGUAGE, *shared):
+        if name in st.session_state:
+            st.session_state[name] = st.session_state[name]
 
 
 def _language_chosen() -> None:
@@ -80,6 +96,22 @@ def _hold_pool() -> None:
     address.hold(address.POOL, "" if chosen == references.POOL else chosen)
 
 
+def page_of(name: str) -> ModuleType:
+    """The module of a page, imported when it is first asked for."""
+    return import_module(f"forecaster_dashboards.{name}_page")
+
+
+def _closed(name: str, title: str) -> Callable[[], None]:
+    """A page that this reader may not open: left out of the menu, and in words for who asks for it by its address."""
+
+    def show() -> None:
+        _header(title)
+        st.info(_("This page is not open to you here. Sign in if you may have it, or choose another from the menu."))
+
+    show.__name__ = name
+    return show
+
+
 def _page(name: str, title: str) -> Callable[[], None]:
     def show() -> None:
         with view.in_words(name):
@@ -92,7 +124,7 @@ def _page(name: str, title: str) -> Callable[[], None]:
             levers.put_back()
             address.meet()
             logs.opened(name, ref.pool, language.current(), access.role())
-            import_module(f"forecaster_dashboards.{name}_page").show(ref)
+            page_of(name).show(ref)
             view.source_note(ref)
 
     show.__name__ = name
@@ -102,7 +134,9 @@ def _page(name: str, title: str) -> Callable[[], None]:
 def _reference(pool: str) -> Reference | None:
     """What the pages are about; None, with a sentence, where the fund has no fit that could be shown."""
     try:
-        with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
+        # A reader who need not wait is not told to: every element costs his browser time before the first chart.
+        waiting = _("Loading the fit and drawing 4,000 futures from it ...")
+        with nullcontext() if references.was_loaded(pool) else st.spinner(waiting):
             return references.reference(pool)
     except (ForecasterError, ImportError) as error:
         st.error(_("There is no fit of this fund that could be shown. Make one with: forecaster fit {pool}", pool=pool))
@@ -130,6 +164,8 @@ def _header(title: str) -> None:
                 label_visibility="collapsed", persist_state="session",
             )  # fmt: skip
             access.account()
+    if st.query_params.pop(server.LOST, ""):
+        st.info(_("There is no page of that name; choose one from the menu."))
     if asked not in pools:
         st.info(_("The address names a fund that is not shown here, so this is another one."))
     _hold_pool()

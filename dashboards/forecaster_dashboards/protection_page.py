@@ -14,7 +14,8 @@ import streamlit as st
 
 from forecaster.benefits import OUT_OF_POCKET, evaluate, pay_claims
 from forecaster.errors import ForecasterError
-from forecaster.household import ALL, household_measures, read_households, shipped_laws
+from forecaster.household import ALL, household_measures, shipped_laws
+from forecaster.household_people import read_households
 from forecaster.layers import Stack, load_stack
 from forecaster.policy import Change, Policy, Reform
 from forecaster.resources import data_dir
@@ -22,7 +23,7 @@ from forecaster_dashboards import address, charts, fund_care, language, state, w
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _, number, percent, said
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import detail, draw, fragment, table
+from forecaster_dashboards.view import detail, draw, fragment, notes, sheet, table
 
 CLAIMS = 60
 HOUSEHOLDS = 20000
@@ -82,8 +83,7 @@ def _body(ref: Reference) -> None:
         # Another fund has been chosen: the layers behind it come first.
         own = ref.stack.id if ref.stack and ref.stack.id in known else next(iter(known))
         st.session_state.update({"stack_pool": ref.pool, "stack": own})
-    for sentence in _arrived(known, ref):
-        st.info(sentence, icon=":material/link:")
+    notes(_arrived(known, ref))
     one, two, three = st.columns([2, 1, 1])
     chosen = one.selectbox(
         _("Whose care"), list(known), key="stack", format_func=lambda name: said(known[name].file.label),
@@ -208,7 +208,12 @@ def _changes(stack: Stack, year: int) -> Reform:
         return f"{layers[layer]}{_(': ')}{label}" if layer in layers else label
 
     chosen = st.multiselect(
-        _("Change these terms"), offered, key=f"terms.{stack.id}", format_func=title, placeholder=_("choose terms")
+        _("Change these terms"),
+        offered,
+        key=f"terms.{stack.id}",
+        format_func=title,
+        placeholder=_("choose terms"),
+        select_all=False,
     )
     changes = []
     columns = st.columns(2, gap="large")
@@ -219,7 +224,8 @@ def _changes(stack: Stack, year: int) -> Reform:
         today = float(law.path(name, np.array([year]))[0])
         key = f"term.{stack.id}.{name}.{year}"
         st.session_state.setdefault(key, round(state.shown(parameter, today), steps.decimals))
-        named = _("{label}, {unit}", label=title(name), unit=words.unit(parameter, steps.scale))
+        unit = words.unit(parameter, steps.scale)
+        named = _("{label}, {unit}", label=title(name), unit=unit) if unit else title(name)
         law_value = number(state.shown(parameter, today), steps.decimals)
         value = columns[i % 2].number_input(
             words.with_note(named, _("today: {value}", value=law_value)),
@@ -246,6 +252,7 @@ def _person(stack: Stack, law: Policy, year: int) -> tuple[str, tuple[str, ...]]
         _("who is also covered by"), list(shares), key=f"covered.{stack.id}.{group}",
         format_func=lambda name: words.with_note(names[name], percent(shares[name])),
         help=_("In brackets the share of the group that has it."), placeholder=_("nothing else"),
+        select_all=False,
     )  # fmt: skip
     return group, tuple(covered)
 
@@ -333,7 +340,7 @@ def _households(stack: Stack, reform: Reform, year: int) -> None:
             for scenario, frame in zip(words.scenarios().values(), both, strict=True):
                 values = frame[frame["measure"] == measure].set_index("stage")["value"]
                 columns[f"{scenario}: {label}"] = 100.0 * values.reindex(stages).to_numpy(float)
-        table(columns, digits=2)
+        sheet(columns, digits=2)
         st.caption(
             _(
                 "All households of mainland China, urban and rural, drawn to published means and fifths of income; "

@@ -29,6 +29,7 @@ from forecaster_dashboards.kept import kept
 POOL = "tw_nhi"
 LAST_YEAR = 2060
 HORIZONS = (2035, 2045, 2060)
+_loaded: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -222,4 +223,11 @@ def reference(pool: str) -> Reference:
     """The pool's fit, shared by all sessions of the process."""
     # Small products over many draws: more threads than one only get in each other's way.
     threadpool_limits(limits=1)
-    return obtain(pool)
+    found = obtain(pool)
+    _loaded.add(pool)
+    return found
+
+
+def was_loaded(pool: str) -> bool:
+    """Whether :func:`reference` has loaded the pool already, so that it answers at once."""
+    return pool in _loaded

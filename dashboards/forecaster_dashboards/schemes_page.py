@@ -17,9 +17,10 @@ from forecaster_dashboards import charts, frames, language, references, service,
 from forecaster_dashboards.kept import kept
 from forecaster_dashboards.language import _
 from forecaster_dashboards.references import Reference
-from forecaster_dashboards.view import detail, draw, fragment, table
+from forecaster_dashboards.view import detail, draw, fragment, sheet, table
 
-MOST = 4
+# Laws side by side: at first, of those in force, and at most.
+AT_FIRST, MOST = 3, 4
 
 
 def show(ref: Reference) -> None:
@@ -44,11 +45,10 @@ def _body(ref: Reference) -> None:
     known = dict(schemes())
     known.setdefault(ref.scheme.id, ref.scheme)
     st.markdown(_("What each law says, side by side: the value on a day, or on the law's last day where it has ended."))
-    here = [name for name, scheme in known.items() if scheme.pool == ref.scheme.pool]
-    others = [name for name in known if name not in here]
+    ordered = sorted(known, key=lambda name: (name != ref.scheme.id, known[name].end is not None))
     chosen = st.multiselect(
-        _("Laws"), list(known), default=[*here, *others][: min(3, MOST)], max_selections=MOST,
-        key=f"laws.{ref.pool}", format_func=lambda name: _title(known[name]),
+        _("Laws"), list(known), default=ordered[:AT_FIRST], max_selections=MOST,
+        key=f"laws.{ref.pool}", format_func=lambda name: _title(known[name]), select_all=False,
     )  # fmt: skip
     day = st.date_input(
         _("Day"), value=dt.date(ref.first_year, 1, 1), min_value=dt.date(1990, 1, 1), max_value=dt.date(2100, 12, 31),
@@ -61,7 +61,7 @@ def _body(ref: Reference) -> None:
     laws = [known[name] for name in chosen]
     place = laws[0].place if len({law.place for law in laws}) == 1 else ""
     for group, frame in compared(laws, day, only_different=only).items():
-        table(frame, caption=words.group_names(place)[group])
+        sheet(frame, caption=words.group_names(place)[group])
     st.caption(
         _("Empty: the law has no such parameter. Articles, sources and every dated value stand on the page “Evidence”.")
     )
@@ -102,7 +102,8 @@ def _transplant(ref: Reference) -> None:
         with st.spinner(_("Loading the fit and drawing 4,000 futures from it ...")):
             before, after, assumptions = service.transplanted(ref, donor, rule, year)
     except ForecasterError as error:
-        st.info(_("This rule cannot be laid over this fund: {reason}", reason=" ".join(str(error).split())))
+        st.info(_("This rule cannot be laid over this fund."))
+        detail(error)
         return
     names = {"today": words.scenarios()["today"], "rule": _("with the rule")}
     rows = [
@@ -177,7 +178,9 @@ def compared(laws: list[Scheme], day: dt.date, *, only_different: bool = False) 
             held.append("" if parameter is None else value_on(parameter, at))
         if only_different and len(set(held)) == 1:
             continue
-        label = next(words.label(law.parameters[name], name) for law in laws if name in law.parameters)
+        label = " / ".join(
+            dict.fromkeys(words.label(law.parameters[name], name) for law in laws if name in law.parameters)
+        )
         groups.setdefault(words.group_of(name), []).append([label, *held])
     ordered = [group for group in words.group_names() if group in groups]
     return {group: pd.DataFrame(groups[group], columns=[_("parameter"), *columns]) for group in ordered}

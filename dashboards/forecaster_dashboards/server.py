@@ -7,7 +7,9 @@ fonts are answered here (:mod:`forecaster_dashboards.assets`).
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +24,7 @@ from streamlit import config
 from streamlit.starlette import App
 
 from forecaster.errors import ForecasterError
-from forecaster_dashboards import assets, references
+from forecaster_dashboards import assets
 
 # The script that Streamlit runs for every page.
 PAGE = Path(__file__).resolve().with_name("page.py")
@@ -44,13 +46,31 @@ FOLD = (
     b"setTimeout(()=>document.querySelector('[data-testid=stSidebarCollapseButton] button')?.click(),150)})</script>"
 )
 FIRST = "fund"
+# First parts of every path that is answered: pages but the first, and what Streamlit itself answers.
+PAGES = ("levers", "solve", "payers", "drivers", "protection", "schemes", "evidence", "export")
+ANSWERED = ("", FIRST, *PAGES, "_stcore", "auth", "oauth2callback", "media", "component", "static", "app")
+# What is added to the address of a reader who has asked for a page that there is not.
+LOST = "lost"
+# Seconds after which a thread gives way to another while the first fund is being loaded; five milliseconds otherwise.
+TURN = 0.0005
 _BEFORE, _END = b'<script type="module"', b"</head>"
 
 
-def root_line() -> bytes:
-    """The line of the page that names the root, below the path that a proxy serves the dashboard under."""
+def root_path() -> str:
+    """The path that a proxy serves the dashboard under, with a slash at both ends."""
     base = str(config.get_option("server.baseUrlPath")).strip("/")
-    path = json.dumps(f"/{base}/" if base else "/")
+    return f"/{base}/" if base else "/"
+
+
+def is_lost(path: str) -> bool:
+    """Whether a path leads to no page and to nothing else that is answered."""
+    first, _slash, rest = path.removeprefix(root_path().rstrip("/")).strip("/").partition("/")
+    return first not in ANSWERED or bool(rest and first in PAGES)
+
+
+def root_line() -> bytes:
+    """The line of the page that names the root."""
+    path = json.dumps(root_path())
     return f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{path}}}</script>".encode()
 
 
@@ -77,6 +97,10 @@ class Guarded:
             # One slash in front: of two a browser makes the name of another host.
             root = "/" + scope["path"].removesuffix(FIRST).lstrip("/") + (f"?{query}" if query else "")
             await RedirectResponse(root, status_code=307)(scope, receive, _Answer(send))
+            return
+        if is_lost(scope["path"]) and "text/html" in headers.get("accept", ""):
+            # Streamlit would say so in English, whatever the reader's language.
+            await RedirectResponse(f"{root_path()}?{LOST}=1", status_code=307)(scope, receive, _Answer(send))
             return
         _before, static, name = scope["path"].partition("/static/")
         if static and scope["method"] == "GET" and (held := assets.answer(name, headers.get("accept-encoding", ""))):
@@ -117,14 +141,31 @@ class _Answer:
         await self.send(message)
 
 
+def load() -> None:
+    """Import the first page and load the first fund; what is wrong with it the page says, in the reader's words.
+
+    By the door by which a reader's run comes in, so that one of the two waits for the other at every import.
+    """
+    before = sys.getswitchinterval()
+    # His browser asks for its files meanwhile; each of a hundred would wait this long for its turn.
+    sys.setswitchinterval(TURN)
+    # All that is made here stays: no search for garbage among it, now or ever after.
+    gc.disable()
+    try:
+        with suppress(ForecasterError, ImportError):
+            from forecaster_dashboards import main, references
+
+            main.page_of(FIRST)
+            references.reference(references.POOL)
+    finally:
+        gc.freeze()
+        gc.enable()
+        sys.setswitchinterval(before)
+
+
 @asynccontextmanager
 async def started(app: App) -> AsyncIterator[None]:
-    """Load the first fund while the reader's browser is still on its way; the page says what is wrong with it."""
-
-    def load() -> None:
-        with suppress(ForecasterError, ImportError):
-            references.reference(references.POOL)
-
+    """Load the first fund and page while the reader's browser is still on its way, and answer it meanwhile."""
     threading.Thread(target=load, daemon=True).start()
     yield
 

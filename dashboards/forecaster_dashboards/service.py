@@ -6,12 +6,13 @@ Everything kept is kept for all sessions together, by fit, law and canonical lev
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from forecaster.attribution import Attribution, attribute
+from forecaster.attribution import Attribution, attribute, same_accounts
 from forecaster.basis import Basis
 from forecaster.drivers import path_groups, shapley_shares
 from forecaster.engine import project
@@ -20,9 +21,20 @@ from forecaster.export import BASELINE, REFORM, Scenario
 from forecaster.lifetimes import Cohorts, birth_cohorts, past_accounts
 from forecaster.mainland import care_payers, households_in_need
 from forecaster.observations import Observations, load_observations
-from forecaster.policy import Change, Reform
+from forecaster.policy import Change, Policy, Reform
 from forecaster.solve import Goal, Required, required_value
-from forecaster.transplant import Transplanted, transplant
+from forecaster.studies import (
+    HORIZON,
+    BesideStudy,
+    HeldStudy,
+    StudyProjection,
+    beside_study,
+    has_studies,
+    hold_study,
+    published_studies,
+    study_projection,
+)
+from forecaster.transplant import Transplanted, idle_rule, transplant
 from forecaster.transplant_need import households
 from forecaster.who_pays import Incidence, IncomeGroups, by_category, incidence_of, income_groups
 from forecaster_dashboards import references, state
@@ -133,6 +145,8 @@ def transplanted(ref: Reference, donor: str, rule: str, year: int) -> tuple[Outc
     found = _laid_over(ref, donor, rule, year)
     pairs = ((found.basis, found.policy, BASELINE), (found.with_basis, found.with_policy, REFORM))
     before, after = (Outcome(Scenario(name, held, law, project(held, law))) for held, law, name in pairs)
+    if same_accounts(before.projection, after.projection):
+        raise idle_rule(rule, found)
     return before, after, found.assumptions
 
 
@@ -155,6 +169,29 @@ def transplanted_need(ref: Reference, donor: str, rule: str, year: int) -> dict[
         reading: {measure: float(np.median(shares)) for (_at, _place, measure), shares in need.items()}
         for reading, need in found.items()
     }
+
+
+@dataclass(frozen=True)
+class Studies:
+    """What published studies report of reforms beside ours, and a study's whole projection where one is held."""
+
+    held: tuple[HeldStudy, ...]
+    told: StudyProjection | None
+    beside: tuple[BesideStudy, ...]
+
+
+@kept(4)
+def studies(ref: Reference) -> Studies | None:
+    """Studies of a fund held against its fit, on draws that reach as far as theirs; None where none are known."""
+    if not has_studies(ref.scheme):
+        return None
+    from forecaster.certificate import officials_of
+    from forecaster.fitted import load_fit
+
+    pool = references.served_pools()[ref.pool]
+    basis, law, told = load_fit(pool.address).basis(HORIZON), Policy(pool.law), study_projection(pool.law)
+    held = tuple(hold_study(basis, law, study) for study in published_studies(pool.law))
+    return Studies(held, told, beside_study(told, basis, law, officials_of(pool)) if told else ())
 
 
 @kept(8)
@@ -320,6 +357,26 @@ def past(ref: Reference, line: str) -> Past:
 def observations(place: str) -> Observations:
     """Sourced figures of a place."""
     return load_observations(place.lower())
+
+
+@kept(8)
+def _links(place: str) -> dict[str, str]:
+    """Source to its address on the web."""
+    try:
+        sources = observations(place).sources
+    except ForecasterError:
+        return {}
+    return {
+        name: link for name, link in zip(sources["id"], sources["link"], strict=True) if str(link).startswith("http")
+    }
+
+
+def linked(place: str, text: str) -> str:
+    """Markdown in which the names of sources in a text lead to them on the web."""
+    known = _links(place)
+    return re.sub(
+        r"[A-Z]+-[A-Z0-9_]+", lambda name: f"[{name[0]}]({known[name[0]]})" if name[0] in known else name[0], text
+    )
 
 
 @kept(8)

@@ -16,10 +16,11 @@ from forecaster_dashboards import address, charts, figures, frames, language, le
 from forecaster_dashboards.language import _, number, percent
 from forecaster_dashboards.references import Reference
 from forecaster_dashboards.state import GENERAL, SUPPLEMENTARY
-from forecaster_dashboards.view import View, draw, fragment, table, view_of
+from forecaster_dashboards.view import View, draw, fragment, notes, sheet, table, view_of
 
+# Multiples of the law's least reserve: months where that is one, as in Taiwan.
 TARGETS = (1.0, 1.5, 2.0, 2.5)
-MONTHS = (1.0, 1.5, 2.0, 2.5, 3.0)
+MULTIPLES = (1.0, 1.5, 2.0, 2.5, 3.0)
 CHANCES = (0.5, 0.8, 0.9, 0.95)
 COMMITTEE_CHANCES = (0.5, 0.8, 0.9)
 COMMITTEE_YEARS = 4
@@ -53,7 +54,9 @@ def _body(ref: Reference) -> None:
     text = words.rate_answer(value, exact, limit, answer.limit_source, answer.reached)
     (st.success if value else st.warning)(f"{words.label(parameter, lever)}{_(': ')}{text}", icon=":material/target:")
     if value is not None:
-        st.button(_("Put the lever there"), key="take_answer", on_click=_take, args=(ref, lever, answer))
+        st.button(
+            _("Put the lever there"), key="take_answer", on_click=language.bound(_take), args=(ref, lever, answer)
+        )
     left, right = st.columns(2, gap="large")
     with left:
         _costs(view, lever, goal, answer)
@@ -65,16 +68,22 @@ def _body(ref: Reference) -> None:
         figures.show(view, "rates")
 
 
+def least_months(ref: Reference) -> float:
+    """The law's least reserve, months of outgo; one month where it has none."""
+    floor, _ceiling = service.floor_and_ceiling(ref)
+    return floor if floor > 0.0 else 1.0
+
+
 def _question(view: View, first: int, last: int) -> tuple[Goal, str]:
     ref = view.ref
     numeric = [name for name in ref.levers if ref.scheme.parameters[name].bounds and name not in ref.layer_terms]
     years = list(range(first, last + 1))
-    year_key = f"solve_year.{first}.{last}"
+    offered = tuple(least_months(ref) * times for times in MULTIPLES)
+    year_key, months_key = f"solve_year.{first}.{last}", f"solve_months.{offered[0]:g}"
     asked = address.arrived(address.QUESTION)
     if asked:
-        options = {"solve_lever": numeric, "solve_months": MONTHS, year_key: years, "solve_chance": CHANCES}
-        for sentence in take_question(asked, options):
-            st.info(sentence, icon=":material/link:")
+        options = {"solve_lever": numeric, months_key: offered, year_key: years, "solve_chance": CHANCES}
+        notes(take_question(asked, options))
     st.session_state.setdefault(year_key, years[min(8, len(years) - 1)])
     st.session_state.setdefault("solve_chance", CHANCES[2])
     one, two, three, four = st.columns([2, 1, 1, 1])
@@ -83,7 +92,7 @@ def _question(view: View, first: int, last: int) -> tuple[Goal, str]:
         format_func=lambda name: words.label(ref.scheme.parameters[name], name),
     )  # fmt: skip
     months = two.selectbox(
-        _("keeps at least"), MONTHS, format_func=words.months, key="solve_months", persist_state="session"
+        _("keeps at least"), offered, format_func=words.months, key=months_key, persist_state="session"
     )
     year = three.selectbox(
         _("through the end of"), years, key=year_key,
@@ -208,13 +217,12 @@ def committee(view: View, first: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         the middle future, and months of reserve with the chance of standing at the target then and in the years after.
     """
     rates, accounts = [], []
-    for target in TARGETS:
+    for times in TARGETS:
+        target = least_months(view.ref) * times
         goals = {p: Goal(target, first, view.levers.start, p, False) for p in COMMITTEE_CHANCES}
         answers = {p: service.required(view.ref, view.reform, RATE, goal) for p, goal in goals.items()}
         told = {
-            p: _("above the legal limit of {limit}", limit=f"{100 * answer.limit:g}%")
-            if answer.rounded is None
-            else percent(answer.rounded, 2)
+            p: language.said(answer.words) if answer.rounded is None else percent(answer.rounded, 2)
             for p, answer in answers.items()
         }
         rates.append({_("target, months"): target} | {chance_column(p): told[p] for p in COMMITTEE_CHANCES})
@@ -256,22 +264,22 @@ def _accounts(view: View, rate: float, target: float, first: int) -> dict[str, o
 
 
 def _committee(view: View) -> None:
-    first = min(view.levers.start.year, view.levers.horizon)
-    st.subheader(
-        _("Rate for each reserve target, as the committee tabulates it")
-        if view.ref.place.upper() == "TWN"
-        else _("Rate for each reserve target"),
-        anchor=False,
-    )
+    if view.ref.place.upper() == "TWN":
+        title = _("Rate for each reserve target, as the committee tabulates it")
+        first = min(view.levers.start.year, view.levers.horizon)
+    else:
+        # Where years of outgo are in hand, nothing need be paid to stand at a target soon.
+        title, first = _("Rate for each reserve target"), view.levers.horizon
+    st.subheader(title, anchor=False)
     rates, accounts = committee(view, first)
-    table(rates)
+    sheet(rates)
     st.caption(
         _(
             "The general rate with which the reserve stands at the target at the end of {year}, for three chances.",
             year=first,
         )
     )
-    table(accounts)
+    sheet(accounts)
     st.caption(
         _(
             "Under the rate for an even chance: accounts of {year} in {unit} and the reserve in months, medians of the "

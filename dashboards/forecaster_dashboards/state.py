@@ -54,7 +54,10 @@ def grid(parameter: Parameter) -> Grid:
     """
     low, high = parameter.bounds or (0.0, 0.0)
     if parameter.unit == "share":
-        step = 0.01 if high - low <= 0.06 else 0.1 if high - low <= 0.2 else 0.5
+        span, known = high - low, [1000.0 * v.value for v in parameter.values if isinstance(v.value, float)]
+        # As fine as the law's own values, or the lever would not show them as they are.
+        fine = span <= 0.06 or (span <= 0.2 and any(abs(value - round(value)) > 1e-9 for value in known))
+        step = 0.01 if fine else 0.1 if span <= 0.2 else 0.5
         return Grid(100.0, step, 2 if step < 0.1 else 1)
     if parameter.unit == "persons":
         return Grid(1.0, 0.01, 2)

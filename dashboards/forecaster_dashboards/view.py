@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,22 +25,33 @@ from forecaster_dashboards.state import Levers
 LANGUAGE = "language"
 # Rows up to which a table stands whole on the page, and on paper; a longer one scrolls within itself.
 LONGEST_WHOLE = 24
+# Letters of a column's name, and of a cell of words, that stay on one line at least, however narrow the screen.
+NARROW, WIDE = 9, 20
+# Last letter before those of East Asia, which are twice as wide.
+LAST_NARROW = 0x2E7F
 
 
 @dataclass(frozen=True)
 class View:
-    """Levers, the reform they make, and both scenarios on the same draws."""
+    """Levers, the reform they make, and both scenarios on the same draws.
+
+    Attributes
+    ----------
+    long_past
+        Whether the charts show the whole past; held here, since pictures are made where no session is known.
+    """
 
     ref: Reference
     levers: Levers
     reform: Reform
     today: Outcome
     outcome: Outcome
+    long_past: bool = False
 
     @property
     def past_from(self) -> int | None:
         """First year of the past shown: as long as the future, fifteen years at least; None for all of it."""
-        if st.session_state.get(levers.LONG_PAST):
+        if self.long_past:
             return None
         return self.ref.first_year - max(15, len(self.today.years))
 
@@ -76,7 +88,11 @@ class View:
 
 def detail(error: Exception) -> None:
     """What the engine says about a fault, under a sentence in the reader's language: its own words are English."""
-    st.caption(_("In the engine's words: {text}", text=str(error)))
+    if language.current() == language.ENGLISH:
+        st.caption(_("In the engine's words: {text}", text=str(error)))
+        return
+    with st.expander(_("Details for whoever runs this dashboard, in English")):
+        st.text(str(error))
 
 
 @contextmanager
@@ -120,11 +136,16 @@ def view_of(ref: Reference) -> View:
         chosen = state.todays_law(ref.law, ref.levers, chosen.start, chosen.horizon)
         reform, outcome = Reform(), today
     levers.remember(ref, chosen)
-    for sentence in st.session_state[levers.NOTES]:
-        st.info(sentence, icon=":material/link:")
+    notes(st.session_state[levers.NOTES])
     if chosen.start.year > chosen.horizon:
         st.info(_("The reform starts after the last year shown, so both scenarios are equal there."))
-    return View(ref, chosen, reform, today, outcome)
+    return View(ref, chosen, reform, today, outcome, bool(st.session_state.get(levers.LONG_PAST)))
+
+
+def notes(sentences: Iterable[str]) -> None:
+    """What is to be said of a link; what it quotes anyone can have written, so nothing of it is taken as markup."""
+    for sentence in sentences:
+        st.info(re.sub(r"([\\`*~\[\]$])", r"\\\1", sentence), icon=":material/link:")
 
 
 def refusal(ref: Reference, chosen: Levers) -> str:
@@ -182,6 +203,41 @@ def table(frame: pd.DataFrame | frames.Columns, *, caption: str | None = None, d
     st.dataframe(
         shown, hide_index=True, column_config=columns, width="stretch", height=height, placeholder="–",
     )  # fmt: skip
+
+
+def sheet(frame: pd.DataFrame | frames.Columns, *, caption: str = "", digits: int = 1) -> None:
+    """A table whose words wrap, so that it is read whole on a screen, a telephone, on paper and aloud."""
+    head, cells = "", []
+    for i, name in enumerate(frame):
+        values = np.asarray(frame[name])
+        texts = [_cell(value, digits) for value in values]
+        figure = " class='figure'" if i > 0 and values.dtype.kind in "iuf" else ""
+        look = figure or f" style='min-width:{_least_width(str(name), texts):g}em'"
+        head += f"<th scope='col'{look}>{html.escape(str(name))}</th>"
+        tag = "td" if i > 0 else "th scope='row'"
+        cells.append([f"<{tag}{figure}>{html.escape(text)}</{tag[:2]}>" for text in texts])
+    rows = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    st.html(f"<div class='sheet'><table>{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>")
+
+
+def _cell(value: object, digits: int) -> str:
+    """A cell's text; a number in the reader's format, a year without separators, nothing where nothing is known."""
+    if isinstance(value, int | np.integer):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return "–" if np.isnan(value) else language.number(float(value), digits)
+    return str(value)
+
+
+def _least_width(name: str, texts: list[str]) -> float:
+    """How narrow a column of words may become, ems: short cells are not broken; letters of East Asia count twice."""
+
+    def letters(text: str) -> int:
+        return sum(2 if ord(letter) > LAST_NARROW else 1 for letter in text)
+
+    longest = max(min(letters(name), NARROW), *(letters(text) for text in texts), 0)
+    return 0.58 * min(longest, WIDE) + 0.9
 
 
 def _rounded(shown: pd.DataFrame | pa.Table, name: str, values: np.ndarray) -> pd.DataFrame | pa.Table:

@@ -5,6 +5,7 @@ Everything is a function, for the language is that of the run and not of the imp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from forecaster.language import terms
@@ -151,6 +152,8 @@ def checked() -> dict[str, str]:
         "months of outgo": _("months of outgo"),
         "reserve_roll": _("reserve from year to year"),
         "reserve_months": _("reserve in months of outgo"),
+        "balance|all_bmi_mohrss": _("balance of all basic medical insurance"),
+        "insured|uebmi": _("members of the employees' insurance"),
     }
 
 
@@ -208,6 +211,8 @@ def unit(parameter: Parameter, scale: float = 1.0) -> str:
         if rest == "per person-year":
             return _("{currency} a head and year", currency=name)
         return _("{currency} a month", currency=name) if "month" in rest else name
+    if parameter.unit == "years" and re.search(r"\bage\b", parameter.label):
+        return _("years old")
     names = {"persons": _("persons"), "days": _("days"), "months": _("months"), "times": "", "years": _("years")}
     return names.get(parameter.unit, parameter.unit)
 

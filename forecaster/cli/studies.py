@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from forecaster.schemes import Scheme
     from forecaster.studies import BesideStudy, HeldStudy, Ours, StudyProjection
 
-_LAST_YEAR = 2065
-
 
 def show_studies(law: Scheme, draws: int | None, fits: Path | None, *, json_: bool) -> None:
     """Print what studies of a fund report of reforms, what we get, and why the two differ."""
-    from forecaster.studies import beside_study, hold_study, published_studies, study_projection
+    from forecaster.certificate import officials_of
+    from forecaster.pools import find_pool
+    from forecaster.studies import HORIZON, beside_study, hold_study, published_studies, study_projection
 
     studies = published_studies(law)
     with error_console().status("drawing the basis ..."):
-        given = read_given(law, None, _LAST_YEAR, draws, fits)
+        given = read_given(law, None, HORIZON, draws, fits)
         found = [hold_study(given.basis, given.law, study) for study in studies]
         told = study_projection(law)
-        past = _recorded(law) if fits is None else []
+        past = officials_of(find_pool(law.path)) if fits is None else []
         beside = beside_study(told, given.basis, given.law, past) if told is not None else ()
     if json_:
         answer = {"scheme": law.id, "basis": given.basis.label, "studies": [_row(held) for held in found]}
@@ -34,19 +34,6 @@ def show_studies(law: Scheme, draws: int | None, fits: Path | None, *, json_: bo
     _print(found, given.basis.label, law.money)
     if told is not None:
         _print_beside(beside, told, law.money)
-
-
-def _recorded(law: Scheme) -> list[dict[str, Any]]:
-    """Published forecasts beside ours and what came, as the pool's shipped backtest has them."""
-    import pandas as pd
-
-    from forecaster.certificate import backtests_folder
-    from forecaster.pools import find_pool
-
-    path = backtests_folder(find_pool(law.path)) / law.pool / "officials.csv"
-    if not path.is_file():
-        return []
-    return [{str(name): value for name, value in row.items()} for row in pd.read_csv(path).to_dict("records")]
 
 
 def _row(held: HeldStudy) -> dict[str, Any]:

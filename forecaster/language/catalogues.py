@@ -37,6 +37,7 @@ PUT_TOGETHER = (
     "Growth of cost: {theory}; the other theories were set aside.",
     "{name} rests on {term} = {value}: {note} ({source}).",
     "above the legal limit of {limit}",
+    "above {limit}, the highest rate that may be set here (assumed)",
 )
 
 _FIELD = re.compile(r"\\{(\w+)\\}")

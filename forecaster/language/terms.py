@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from forecaster.language.catalogues import _
+from forecaster.language.catalogues import ENGLISH, _, current
 from forecaster.language.numbers import money_scale, money_unit
 
 
@@ -87,4 +87,6 @@ def data_unit(unit: str) -> str:
 
 def data_scale(unit: str) -> float:
     """Factor from a figure of the data files to the unit that :func:`data_unit` names."""
+    if unit == "million persons":
+        return 1.0 if current() == ENGLISH else 100.0  # the catalogues of Chinese say 萬人 here
     return money_scale(unit.removesuffix(" per year"))

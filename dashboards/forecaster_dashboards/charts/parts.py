@@ -112,6 +112,7 @@ def only(series: str) -> Spec:
 
 def year_axis() -> Spec:
     axis = {"format": "d", "tickMinStep": 1, "title": None, "labelOverlap": True, "grid": False, "labelFlush": True}
+    axis["labelSeparation"] = 6
     return {"field": "year", "type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": False}}
 
 

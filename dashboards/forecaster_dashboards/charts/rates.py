@@ -25,11 +25,14 @@ from forecaster_dashboards.frames import REFORMED, TODAY, Columns
 from forecaster_dashboards.language import _
 
 
-def rate_chart(columns: Columns, *, title: str, limit: float, today: float, height: int = 240) -> Spec:
-    """General rate that would balance each year, with the legal limit and today's rate as lines."""
+def rate_chart(
+    columns: Columns, *, title: str, limit: float, today: float, legal: bool = True, height: int = 240
+) -> Spec:
+    """General rate that would balance each year, with today's rate and the limit, legal or assumed, as lines."""
     shown = {k: 100.0 * v if v.dtype.kind == "f" else v for k, v in columns.items()}
+    most = language.percent(limit, 2)
     notes = [
-        _("legal limit {rate}", rate=language.percent(limit, 2)),
+        _("legal limit {rate}", rate=most) if legal else _("assumed limit {rate}", rate=most),
         _("today's law {rate}", rate=language.percent(today, 2)),
     ]
     first = int(columns["year"].min())
@@ -104,7 +107,8 @@ def frontier_chart(
         {"field": "chance", "title": _("Chance"), "format": ".1%"},
     ]
     cell = [{"filter": "datum.series === 'cell'"}]
-    light = {"condition": {"test": "datum.chance < 0.6", "value": "#ffffff"}, "value": "#1a1a1a"}
+    # Not the colour of paper, which the dark theme would turn dark.
+    light = {"condition": {"test": "datum.chance < 0.6", "value": "#fefefe"}, "value": "#1a1a1a"}
     text = {"x": x, "y": y, "text": {"field": "text"}, "color": light}
     layers = [
         {"transform": cell, "mark": "rect", "encoding": {"x": x, "y": y, "color": colour, "tooltip": tooltip}},

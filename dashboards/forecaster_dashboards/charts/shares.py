@@ -116,7 +116,7 @@ def bars_chart(rows: list[Row], *, title: str, unit: str, form: str = ",.1f") ->
     tooltip = [{"field": "name", "title": " "}, {"field": "value", "title": unit, "format": form}]
     colour = {"condition": {"test": "datum.value < 0", "value": ORANGE}, "value": BLUE}
     encoding = {"y": y, "x": x, "color": colour, "tooltip": tooltip}
-    return chart(title, shown, 30 * len(rows) + 20, mark={"type": "bar", "height": {"band": 0.65}}, encoding=encoding)
+    return chart(title, shown, 30 * len(rows) + 50, mark={"type": "bar", "height": {"band": 0.65}}, encoding=encoding)
 
 
 def pyramid_chart(rows: list[Row], *, title: str, years: tuple[int, int], height: int = 380) -> Spec:
@@ -163,4 +163,7 @@ def pyramid_chart(rows: list[Row], *, title: str, years: tuple[int, int], height
             "encoding": both | {"x": across("median"), "tooltip": tooltip},
         },
     ]
-    return chart(title, rows, height, transform=named, layer=layers)
+    shown = chart(title, rows, height, transform=named, layer=layers)
+    # Beneath the title, which a narrow screen would cut.
+    shown["title"]["subtitle"] = _("{first} filled, {last} as dots with 80% range", first=years[0], last=years[1])
+    return shown
