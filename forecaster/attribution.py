@@ -25,8 +25,9 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from forecaster.basis import Basis
-from forecaster.engine import FundProjection, guaranteed_outlay, outlay_factor, project
+from forecaster.engine import FundProjection, project
 from forecaster.errors import ForecasterError
+from forecaster.outlay import guaranteed_outlay, outlay_factor
 from forecaster.policy import Change, Policy, Reform
 
 Array = np.ndarray
@@ -74,6 +75,11 @@ def _least_months(policy: Policy, basis: Basis) -> Array:
 def _accounts(result: FundProjection) -> list[Array]:
     points = [] if result.point_value is None else [result.point_value]
     return [result.closing, *result.by_payer().values(), result.government.paid, *points]
+
+
+def same_accounts(one: FundProjection, other: FundProjection) -> bool:
+    """Whether every draw's reserve, payers and value of a point are the same in two projections."""
+    return all(map(np.array_equal, _accounts(one), _accounts(other)))
 
 
 @dataclass(frozen=True)

@@ -405,13 +405,21 @@ def _one_person(
     return terms, on
 
 
+def _severity_name(stack: Stack) -> str:
+    """Name of a stack's severity; of a file that lies beside the stack its whole path."""
+    name = stack.file.severity
+    beside = stack.law.path.parent / name
+    return str(beside) if name.endswith(".toml") and beside.is_file() else name
+
+
 @lru_cache(maxsize=8)
 def fitted_severity(stack: Stack) -> SeverityFit:
     """The severity of a stack's insured, fitted under the law of its year; kept once made."""
-    file = read_severity(stack.file.severity)
+    file = read_severity(_severity_name(stack))
     unknown = sorted({target.layer for target in file.targets if target.layer} - set(stack.by_id))
     if unknown:
-        fault = Fault("targets[*].layer", ", ".join(unknown), ", ".join(stack.by_id), "name a layer of the stack")
+        mend = "name a layer of the stack, or give the stack a severity file of its own (docs/stack.md, section 5)"
+        fault = Fault("targets[*].layer", ", ".join(unknown), ", ".join(stack.by_id), mend)
         raise FaultyInput(f"severity/{file.id}.toml", [fault])
     law, years = Policy(stack.law), np.array([file.year])
     shares = group_shares(stack, law, years)[:, 0]

@@ -10,9 +10,8 @@ import numba
 import numpy as np
 
 from forecaster.basis import Basis, read_only
-from forecaster.copayments import copayment_parts
-from forecaster.errors import ForecasterError
 from forecaster.mainland import under_policy
+from forecaster.outlay import budget_factor, floating_share, guaranteed_outlay, outlay_factor
 from forecaster.policy import Policy, Reform
 from forecaster.revenue import Premiums, late_fee_share, premium_terms
 from forecaster.rules import yearly_review
@@ -114,8 +113,8 @@ class FundProjection:
         Government top-up owed for the year, flow; what is paid in the year is the income line ``government_top_up``.
     limit_binds
         Whether the yearly review wanted a higher rate than the law allows; all false when there is no review.
-    outlay_factor
-        What the policy makes of the basis's outlay, see :func:`outlay_factor`; shape ``(year,)``.
+    budget_factor
+        What the policy makes of the global budget, see :func:`forecaster.outlay.budget_factor`; shape ``(year,)``.
     payment_share
         Part that the government pays within the year of what it then owes, shape ``(year,)``.
     floating_share
@@ -132,7 +131,7 @@ class FundProjection:
     premiums: Premiums
     top_up_owed: Array
     limit_binds: Array
-    outlay_factor: Array
+    budget_factor: Array
     payment_share: Array
     floating_share: Array | None = None
     timing: Timing = MID_YEAR
@@ -150,7 +149,7 @@ class FundProjection:
         basis = self.premiums.basis
         if basis.points is None or self.floating_share is None:
             return None
-        return basis.outlay * self.outlay_factor[:, None] * self.floating_share / basis.points.claimed
+        return basis.outlay * self.budget_factor[:, None] * self.floating_share / basis.points.claimed
 
     @property
     def top_up_receivable(self) -> Array:
@@ -192,28 +191,6 @@ class FundProjection:
         }
 
 
-def outlay_factor(basis: Basis, policy: Policy) -> Array:
-    r"""What the policy makes of the basis's outlay, as a factor a year, shape ``(year,)``.
-
-    .. math::
-        C_t = C^0_t \left(\prod_{s \le t} (1 + a_s) - y_t / \bar C^0_{1} - \sum_h p_{h,t} - u_t\right)
-
-    with *a* the addition to budget growth, *y* the co-payment yield at the level of the first projected year,
-    :math:`\bar C^0_1` that year's mean outlay, :math:`p_h` what patients pay more than by law
-    (:mod:`forecaster.copayments`) and *u* the improper claims recovered.
-    """
-    factor = np.ones(len(basis.years))
-    if policy.has("budget_growth_adjustment"):
-        factor = np.cumprod(1.0 + policy.path("budget_growth_adjustment", basis.years))
-    if policy.has("copayment_reform_yield"):
-        factor = factor - policy.path("copayment_reform_yield", basis.years) / basis.outlay[0].mean()
-    for part in copayment_parts(basis, policy):
-        factor = factor - part
-    if policy.has("supervision_recovery"):
-        factor = factor - policy.path("supervision_recovery", basis.years)
-    return factor
-
-
 def other_income_lines(basis: Basis, policy: Policy) -> Mapping[str, Array]:
     """Earmarked and other income by line, nominal money a year, ``(year, draw)``.
 
@@ -235,46 +212,6 @@ def other_income_lines(basis: Basis, policy: Policy) -> Mapping[str, Array]:
         if not np.array_equal(now, before):
             moved[line] = basis.other_income[line] * (now / before)[:, None]
     return {**basis.other_income, **moved} if moved else basis.other_income
-
-
-def floating_share(basis: Basis, policy: Policy) -> Array:
-    """Share of the outlay left for points when drugs above their target are taken out (Art. 62), ``(year or 1, draw)``.
-
-    Only for a basis that knows points.
-    """
-    share = basis.points.floating_share[None, :]  # type: ignore[union-attr]  # asked for only where there are points
-    if not policy.has("drug_overshoot"):
-        return share
-    return share - policy.path("drug_overshoot", basis.years)[:, None]
-
-
-def guaranteed_outlay(basis: Basis, policy: Policy, factor: Array) -> Array:
-    r"""Outlay before the policy's factor, with what a guaranteed value of points adds; ``(year, draw)``.
-
-    With *f* the share of the outlay whose points float (less drugs above their target), *P* the points, *k* the factor
-    and the guarantee *g*:
-
-    .. math::
-        v_t = f k_t C^0_t / P_t, \qquad C_t = k_t C^0_t + \max(0, g_t - v_t) P_t
-
-    Raises
-    ------
-    ForecasterError
-        When a value is guaranteed and the basis knows no points.
-    """
-    if not policy.has("point_value_guarantee"):
-        return basis.outlay
-    guarantee = policy.path("point_value_guarantee", basis.years)
-    if not guarantee.any():
-        return basis.outlay
-    if basis.points is None:
-        raise ForecasterError(
-            f"point_value_guarantee: the basis {basis.label!r} knows no points of providers, so that the cost of a "
-            "guarantee cannot be told; use the pool's fit, or leave the guarantee out"
-        )
-    points, k = basis.points.claimed, factor[:, None]
-    added = np.maximum(0.0, guarantee[:, None] * points - floating_share(basis, policy) * k * basis.outlay)
-    return basis.outlay + added / k
 
 
 def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProjection:
@@ -388,7 +325,18 @@ def project(basis: Basis, policy: Policy, timing: Timing = MID_YEAR) -> FundProj
     binding = np.broadcast_to(binds, shape)
     share = None if basis.points is None else floating_share(basis, policy)
     return FundProjection(
-        years, income, outgo, reserves[:-1], reserves[1:], premiums, owed, binding, factor, payment_share, share, timing
+        years,
+        income,
+        outgo,
+        reserves[:-1],
+        reserves[1:],
+        premiums,
+        owed,
+        binding,
+        budget_factor(basis, policy),
+        payment_share,
+        share,
+        timing,
     )
 
 

@@ -13,7 +13,8 @@ from forecaster.basis import Basis
 from forecaster.cover import AS_IT_IS, Cover
 from forecaster.errors import ForecasterError
 from forecaster.fund_stack import in_terms, stack_at_law
-from forecaster.household import household_measures, read_households, shipped_laws
+from forecaster.household import household_measures, shipped_laws
+from forecaster.household_people import read_households
 from forecaster.policy import Policy
 
 Array = np.ndarray

@@ -306,13 +306,25 @@ def _under_policy(basis: Basis, policy: Policy, stack: Stack) -> Array:
 
 
 def outgo_factor(basis: Basis, policy: Policy) -> Array | None:
-    """What a reform of the fund's layers makes of its outgo, ``(year, draw)``; None when it touches no layer."""
+    """What a reform of the fund's layers makes of its outgo, ``(year, draw)``; None when it touches no layer.
+
+    Raises
+    ------
+    ForecasterError
+        When nothing would be left for the fund to pay.
+    """
     changes = moving_terms(basis, policy)
     if not any(_before_fund_is_done(policy, change.name) for change in changes):
         return None
     stack = policy.scheme.stack  # type: ignore[attr-defined]  # changes of a stack come from a law with one
     at_law = stack_at_law(basis, policy, stack)
-    return _of_fund(stack, _under_policy(basis, policy, stack)) / _of_fund(stack, at_law.paid)
+    found: Array = _of_fund(stack, _under_policy(basis, policy, stack)) / _of_fund(stack, at_law.paid)
+    if (nothing := (found <= 0.0).any(axis=1)).any():
+        names, year = ", ".join(_link(stack).pays), basis.years[nothing.argmax()]
+        raise ForecasterError(
+            f"{names}: under the reform the fund pays for nothing in {year}; allowed are terms that leave it something"
+        )
+    return found
 
 
 def idle_terms(basis: Basis, policy: Policy, names: Sequence[str]) -> tuple[str, ...]:

@@ -5,55 +5,37 @@ rules themselves (:func:`forecaster.benefits.settle`). With consumption *C*, sub
 household, capacity to pay is
 
 .. math::
-    Y = \max(C - S\,n^{0.56},\ \kappa\,C), \qquad S = \text{food share} \times \text{median consumption}
+    Y = \max(C - S\,n^{0.56},\ \kappa\,C), \qquad
+    S = \text{food share} \times \text{median over households of } C / n^{0.56}
 
-(Xu et al. 2003) and spending is catastrophic when :math:`O > 0.4\,Y`. Surveys differ in whether the year's payments are
-within the consumption they record. Both readings are given: ``usual`` takes *C* as a usual year's; ``recorded`` takes
-usual consumption without its care, a published share *c*, and adds the year's payments, :math:`Y - c\,C + O`, which
-makes fewer households catastrophic. A household is made poor when :math:`C \ge S n^{0.56}` but :math:`C - O` is not.
-Care is taken to be forgone when what a household would have to pay exceeds its reach, a number *r* of years of capacity
-to pay; it is still counted as catastrophic. Overshoot is the mean of :math:`\min(O, r\,Y)/Y - 0.4` over the
-catastrophic (usual reading): nobody pays beyond their reach.
+(Xu et al. 2003: food an equivalent person of middling households) and spending is catastrophic when :math:`O >
+0.4\,Y`. Surveys differ in whether the year's payments are within the consumption they record. Both readings are
+given: ``usual`` takes *C* as a usual year's; ``recorded`` takes usual consumption without its care, a published
+share *c*, and adds the year's payments, :math:`Y - c\,C + O`, which makes fewer households catastrophic. A
+household is made poor when :math:`C \ge S n^{0.56}` but :math:`C - O` is not. Care is taken to be forgone when what
+a household would have to pay exceeds its reach, a number *r* of years of capacity to pay; it is still counted as
+catastrophic. Overshoot is the mean of :math:`\min(O, r\,Y)/Y - 0.4` over the catastrophic (usual reading): nobody
+pays beyond their reach.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.optimize import brentq, least_squares
-from scipy.special import ndtr
 
 from forecaster.benefits import cost_path, fitted_severity, settle
 from forecaster.cover import AS_IT_IS, LOST, Cover, relieved
-from forecaster.errors import Fault, FaultyInput, ForecasterError
+from forecaster.errors import ForecasterError
+from forecaster.household_people import STAGES, HouseholdFile, Households, first_age, homes_of, is_employees
 from forecaster.layers import Stack, income_path, load_stack, stack_terms
 from forecaster.policy import Policy
-from forecaster.resources import data_dir
-from forecaster.schemes import pydantic_fault
 
 Array = np.ndarray
 ALL = "all"
 BEFORE = "before any payer"
-# Order of payment over all stacks; a stage is what is left after the layers up to this kind.
-STAGES = (
-    "basic",
-    "serious_illness",
-    "employee_mutual",
-    "commercial",
-    "assistance",
-    "online_mutual",
-    "charity",
-    "account",
-)
 THRESHOLD = 0.4
 MEASURES = {
     "catastrophic_usual": "own payments over 40% of capacity to pay, usual consumption",
@@ -64,218 +46,6 @@ MEASURES = {
     "impoverished": "pushed below subsistence by own payments",
     "forgone": "own payments beyond the household's reach: care is taken to be forgone",
 }
-
-
-class Place(BaseModel):
-    """Town or country: share of the people, income and consumption per head."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    label: str
-    share: float = Field(gt=0.0, lt=1.0)
-    share_source: str
-    income_mean: float = Field(gt=0.0)
-    income_median: float = Field(gt=0.0)
-    consumption_mean: float = Field(gt=0.0)
-    source: str
-
-
-class Figure(BaseModel):
-    """One number with its source."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    value: float = Field(ge=0.0)
-    source: str = Field(min_length=1)
-    status: Literal["observed", "derived", "assumed"]
-    note: str
-
-
-_FIGURES = (
-    "household_size", "elderly_apart", "food_share", "care_share", "size_power", "least_capacity",
-    "consumption_elasticity", "spending_elasticity", "targeting_noise", "reach",
-)  # fmt: skip
-
-
-class HouseholdFile(BaseModel):
-    """Households of a place (``data/households/*.toml``); money per head, nominal of ``year``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    id: str
-    label: str
-    place: str
-    currency: str
-    year: int
-    description: str
-    quintile_means: tuple[float, float, float, float, float]
-    quintile_source: str
-    quintile_spread: float = Field(gt=0.0)
-    median_spread: float = Field(gt=0.0)
-    places: Mapping[str, Place]
-    stacks: Mapping[str, float]
-    figures: Mapping[str, Figure]
-    content_hash: str = ""
-
-    def figure(self, name: str) -> float:
-        """Value of a figure."""
-        return self.figures[name].value
-
-
-@lru_cache(maxsize=8)
-def read_households(name: str = "chn") -> HouseholdFile:
-    """Read and check a household file: a shipped name, or the path of a TOML file.
-
-    Raises
-    ------
-    FaultyInput
-        With every fault: unknown or missing keys and figures, shares that do not sum to one, a median above its mean.
-    ForecasterError
-        When there is no such file.
-    """
-    path = Path(name) if name.endswith(".toml") else data_dir() / "households" / f"{name}.toml"
-    if not path.is_file():
-        shipped = ", ".join(sorted(found.stem for found in (data_dir() / "households").glob("*.toml")))
-        raise ForecasterError(f"no households {name!r}. Shipped: {shipped}")
-    content, subject = path.read_bytes(), f"households/{path.name}"
-    try:
-        own = {"content_hash": hashlib.sha256(content).hexdigest()}
-        found = HouseholdFile.model_validate({**tomllib.loads(content.decode("utf-8")), **own}, strict=False)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        fault = Fault("the file", str(error), "TOML 1.0 in UTF-8", "correct the file at the place named")
-        raise FaultyInput(subject, [fault]) from None
-    except ValidationError as error:
-        raise FaultyInput(subject, [pydantic_fault(item, "docs/stack.md") for item in error.errors()]) from None
-    faults = [
-        Fault(
-            f"figures.{key}",
-            "nothing" if key in _FIGURES else "unknown figure",
-            ", ".join(_FIGURES),
-            "add or remove it",
-        )
-        for key in sorted(set(_FIGURES) ^ set(found.figures))
-    ]
-    total = sum(place.share for place in found.places.values())
-    if abs(total - 1.0) > 1e-6:
-        faults.append(Fault("places.*.share", f"shares that sum to {total:g}", "1", "correct the shares"))
-    for key, place in found.places.items():
-        if place.income_median >= place.income_mean:
-            allowed = f"below the mean, {place.income_mean:g}"
-            faults.append(Fault(f"places.{key}.income_median", f"{place.income_median:g}", allowed, "correct it"))
-    if faults:
-        raise FaultyInput(subject, faults)
-    return found
-
-
-def income_spreads(file: HouseholdFile) -> dict[str, float]:
-    """Spread of the logarithm of income per head in each place, fitted to medians and the nation's income groups."""
-    places = list(file.places.values())
-    means = np.array([place.income_mean for place in places])
-    shares = np.array([place.share for place in places])
-    by_median = np.sqrt(2.0 * np.log(means / np.array([place.income_median for place in places])))
-
-    def misfit(spreads: Array) -> Array:
-        groups = group_means(means, spreads, shares)
-        medians = means * np.exp(-0.5 * spreads**2)
-        published = np.array([place.income_median for place in places])
-        off_groups = np.log(groups / np.array(file.quintile_means)) / file.quintile_spread
-        return np.concatenate([off_groups, np.log(medians / published) / file.median_spread])
-
-    found = least_squares(misfit, by_median, bounds=(0.05, 2.0))
-    return dict(zip(file.places, found.x.tolist(), strict=True))
-
-
-def group_means(means: Array, spreads: Array, shares: Array, groups: int = 5) -> Array:
-    """Mean income of equal groups, low to high, of a mixture of lognormal incomes; arguments ``(place,)``."""
-    centre = np.log(means) - 0.5 * spreads**2
-
-    def below(log_income: float) -> float:
-        return float(shares @ ndtr((log_income - centre) / spreads))
-
-    cuts = [brentq(lambda x, p=i / groups: below(x) - p, 0.0, 20.0) for i in range(1, groups)]
-    held = [shares @ (means * ndtr((cut - centre) / spreads - spreads)) for cut in cuts]
-    return np.diff([0.0, *held, float(shares @ means)]) * groups
-
-
-@dataclass(frozen=True)
-class Households:
-    """A made-up population; members stand in the order of their households.
-
-    Attributes
-    ----------
-    urban, size, income
-        Of each household: whether in a town, members, income per head relative to its place's mean.
-    home, band, employee
-        Of each member: household, age band, whether insured as employee or retiree.
-    rank, draw
-        Of each member: uniform number of the claim, and of cover by each kind of layer ``(kind, member)``.
-    seen
-        Of each household: noise with which registers see its income.
-    chance
-        Of each member: uniform numbers of losing cover and of joining the employees' scheme, ``(2, member)``.
-    """
-
-    urban: Array
-    size: Array
-    income: Array
-    home: Array
-    band: Array
-    employee: Array
-    rank: Array
-    draw: Array
-    seen: Array
-    chance: Array
-
-
-def make_households(file: HouseholdFile, stacks: Mapping[str, Stack], n: int, seed: int = 0) -> Households:
-    """Draw ``n`` households.
-
-    Parameters
-    ----------
-    stacks
-        The stacks of the file by their names; their severities tell the ages of the insured. Bands must agree.
-    """
-    rng = np.random.default_rng(seed)
-    severities = {name: fitted_severity(stack).best for name, stack in stacks.items()}
-    bands = {severity.bands for severity in severities.values()}
-    if len(bands) > 1:
-        raise ForecasterError("the stacks' severities have different age bands; give them the same ones")
-    employees = np.array([_is_employees(stack) for stack in stacks.values()])
-    insured = np.array([file.stacks[name] * severities[name].people for name in stacks])
-    ages = insured.sum(axis=0) / insured.sum()
-    share_of_employees = insured[employees].sum(axis=0) / insured.sum(axis=0)
-    old = np.array([_first_age(label) >= 60 for label in next(iter(bands))])
-
-    apart = file.figure("elderly_apart") * ages[old].sum()
-    of_one_or_two = 1.5
-    other_size = (1.0 - apart) / (1.0 / file.figure("household_size") - apart / of_one_or_two)
-    homes_apart = (apart / of_one_or_two) / (apart / of_one_or_two + (1.0 - apart) / other_size)
-    elderly = rng.random(n) < homes_apart
-    size = np.where(elderly, rng.integers(1, 3, n), 1 + rng.poisson(other_size - 1.0, n))
-    home = np.repeat(np.arange(n), size)
-    mixed = np.where(old, ages * (1.0 - file.figure("elderly_apart")), ages)
-    band = np.where(
-        elderly[home],
-        rng.choice(len(ages), len(home), p=np.where(old, ages, 0.0) / ages[old].sum()),
-        rng.choice(len(ages), len(home), p=mixed / mixed.sum()),
-    )
-    spreads = income_spreads(file)
-    urban = rng.random(n) < file.places["urban"].share
-    spread = np.where(urban, spreads["urban"], spreads["rural"])
-    income = np.exp(spread * rng.standard_normal(n) - 0.5 * spread**2)
-    in_town = np.minimum(share_of_employees / file.places["urban"].share, 1.0)
-    employee = urban[home] & (rng.random(len(home)) < in_town[band])
-    draw = rng.random((len(STAGES), len(home)))
-    rank, seen = rng.random(len(home)), rng.standard_normal(n)
-    return Households(urban, size, income, home, band, employee, rank, draw, seen, rng.random((2, len(home))))
-
-
-def _first_age(label: str) -> int:
-    return int(label.split("-")[0].rstrip("+"))
-
-
-def _is_employees(stack: Stack) -> bool:
-    return any(layer.kind == "account" or layer.id.endswith("employees") for layer in stack.layers)
 
 
 @dataclass(frozen=True)
@@ -338,7 +108,7 @@ def household_measures(
     """
     if missing := sorted(set(file.stacks) - set(laws)):
         raise ForecasterError(f"households/{file.id}.toml needs the stacks {', '.join(missing)} too")
-    homes = _homes(file, tuple(laws[name][0] for name in file.stacks), n, seed)
+    homes = homes_of(file, tuple(laws[name][0] for name in file.stacks), n, seed)
     first = next(iter(laws.values()))
     growth = _growth(first[1], file.year, year)
     mean = {name: file.places[name].income_mean * growth for name in ("urban", "rural")}
@@ -352,19 +122,7 @@ def household_measures(
     n_homes = len(homes.size)
     own = np.array([np.bincount(homes.home, weights=row, minlength=n_homes) for row in left])
     total = consumption * homes.size
-    subsistence = file.figure("food_share") * np.median(consumption) * homes.size ** file.figure("size_power")
-    capacity = np.maximum(total - subsistence, file.figure("least_capacity") * total)
-    # A household that records less than its usual care still has some capacity.
-    recorded = np.maximum(capacity + own - file.figure("care_share") * total, 1e-9 * total)
-    flags = {
-        "catastrophic_usual": own > THRESHOLD * capacity,
-        "catastrophic_recorded": own > THRESHOLD * recorded,
-        "over_10_percent": own > 0.10 * total,
-        "over_25_percent": own > 0.25 * total,
-        "impoverished": (total >= subsistence) & (total - own < subsistence),
-        "forgone": own > file.figure("reach") * capacity,
-    }
-    over = np.minimum(own / capacity, file.figure("reach")) - THRESHOLD
+    flags, over = in_need(file, total, homes.size, own)
     places = {ALL: np.ones(n_homes, dtype=bool), "urban": homes.urban, "rural": ~homes.urban}
     rows = []
     for place, chosen in places.items():
@@ -385,15 +143,48 @@ def household_measures(
     return HouseholdResult(year, n_homes, measures, behind, targeting)
 
 
-@lru_cache(maxsize=2)
-def _drawn(file_hash: str, name: str, stacks: tuple[Stack, ...], n: int, seed: int) -> Households:
-    return make_households(read_households(name), {stack.id: stack for stack in stacks}, n, seed)
+def capacity_to_pay(file: HouseholdFile, total: Array, size: Array) -> tuple[Array, Array]:
+    """Capacity to pay and subsistence of households, CNY nominal a year, ``(household,)`` each.
+
+    Parameters
+    ----------
+    total
+        Consumption of each household, all members together, CNY nominal a year.
+    size
+        Members.
+    """
+    equivalent = size ** file.figure("size_power")
+    subsistence = file.figure("food_share") * np.median(total / equivalent) * equivalent
+    return np.maximum(total - subsistence, file.figure("least_capacity") * total), subsistence
 
 
-def _homes(file: HouseholdFile, stacks: tuple[Stack, ...], n: int, seed: int) -> Households:
-    if (data_dir() / "households" / f"{file.id}.toml").is_file() and read_households(file.id) == file:
-        return _drawn(file.content_hash, file.id, stacks, n, seed)
-    return make_households(file, {stack.id: stack for stack in stacks}, n, seed)
+def in_need(file: HouseholdFile, total: Array, size: Array, own: Array) -> tuple[dict[str, Array], Array]:
+    """Which households own payments leave in need, by measure, and how far payments within reach go over 40%.
+
+    Parameters
+    ----------
+    total, size
+        Of each household, as in :func:`capacity_to_pay`.
+    own
+        Own payments of each household, CNY nominal a year, ``(stage, household)``.
+
+    Returns
+    -------
+    tuple
+        Measures of :data:`MEASURES` but the overshoot, and that of every household, ``(stage, household)`` each.
+    """
+    capacity, subsistence = capacity_to_pay(file, total, size)
+    # A household that records less than its usual care still has some capacity.
+    recorded = np.maximum(capacity + own - file.figure("care_share") * total, 1e-9 * total)
+    flags = {
+        "catastrophic_usual": own > THRESHOLD * capacity,
+        "catastrophic_recorded": own > THRESHOLD * recorded,
+        "over_10_percent": own > 0.10 * total,
+        "over_25_percent": own > 0.25 * total,
+        "impoverished": (total >= subsistence) & (total - own < subsistence),
+        "forgone": own > file.figure("reach") * capacity,
+    }
+    return flags, np.minimum(own / capacity, file.figure("reach")) - THRESHOLD
 
 
 def _growth(law: Policy, from_year: int, to_year: int) -> float:
@@ -458,7 +249,7 @@ def _left(
     for stack, law in laws.values():
         order, cover = orders.get(stack.id), covers.get(stack.id, AS_IT_IS)
         kinds = [layer.kind for layer in stack.ordered(order)]
-        of_stack = employees == _is_employees(stack)
+        of_stack = employees == is_employees(stack)
         parts = []
         for group, in_group in ((stack.groups[0], is_poor), (stack.groups[-1], ~is_poor)):
             terms = stack_terms(stack, law, np.array([year]), group, order=order)
@@ -493,7 +284,7 @@ def _claims(
     claims = np.empty(len(homes.home))
     of_income = (income ** file.figure("spending_elasticity"))[homes.home]
     for stack, law in laws.values():
-        members = np.flatnonzero(homes.employee == _is_employees(stack))
+        members = np.flatnonzero(homes.employee == is_employees(stack))
         severity = fitted_severity(stack).best
         cost = costs.get(stack.id)
         cost = cost_path(stack, law, np.array([year]), severity.year)[0, 0] if cost is None else cost
@@ -509,14 +300,14 @@ def _passing(homes: Households, covers: Mapping[str, Cover], stack: Stack) -> Ar
     able = np.bincount(homes.home, weights=homes.employee, minlength=len(homes.size))[homes.home] > 0.0
     able &= ~homes.employee
     joins: Array = able & (homes.chance[1] * max(able.sum(), 1) < family * insured)
-    first_ages = np.array([_first_age(label) for label in fitted_severity(stack).best.bands])
+    first_ages = np.array([first_age(label) for label in fitted_severity(stack).best.bands])
     able = ~homes.employee & ~joins & ((first_ages >= 15) & (first_ages < 60))[homes.band]
     return joins | (able & ((1.0 - homes.chance[1]) * max(able.sum(), 1) < movers * insured))
 
 
 def _first_old(stack: Stack) -> int:
     """First age band of people of 60 and over."""
-    return next(i for i, label in enumerate(fitted_severity(stack).best.bands) if _first_age(label) >= 60)
+    return next(i for i, label in enumerate(fitted_severity(stack).best.bands) if first_age(label) >= 60)
 
 
 def _left_behind(

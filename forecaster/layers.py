@@ -274,7 +274,11 @@ def layer_path(name: str, folder: Path) -> Path:
     )
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise ForecasterError(f"no layer {name!r}. Shipped layers: {', '.join(layer_names())}")
+        searched = " and ".join(str(place) for place in places[:2])
+        raise ForecasterError(
+            f"no layer {name!r}: there is no {searched}. Shipped layers: {', '.join(layer_names())}; to mend: correct "
+            "the name in order, or put the layer's file beside the stack"
+        )
     return path
 
 

@@ -54,6 +54,8 @@ CAREER_MEAN, CAREER_SD = 27.0, 8.0
 # Age of mothers, normal within these ages: assumed, and asked for only by the children of more or fewer births.
 CHILDBEARING_MEAN, CHILDBEARING_SD, CHILDBEARING_AGES = 29.0, 5.0, (15, 50)
 BIRTHS = "births_factor"
+# Take-up is found by halving: a factor nearer to 1 than this is 1.
+_ROUNDING = 1e-11
 EMPLOYEE_LEVERS = (
     *RETIREMENT_AGES,
     "minimum_contribution_years",
@@ -216,7 +218,7 @@ def _members_moved(basis: Basis, policy: Policy) -> Basis:
             paying, costing = (factor[:, None] for factor in employee_factors(people, policy, basis.years))
             costing = costing * _flexible_covered(people, policy, basis)
         else:
-            paying, costing = _resident_factors(people, policy, basis)
+            paying, costing = (_unmoved_exactly(factor) for factor in _resident_factors(people, policy, basis))
         return replace(basis, general_base=basis.general_base * paying, outlay=basis.outlay * costing)
 
     moved: Basis = basis.kept_last("members under a policy", (policy.scheme.content_hash, touched, rates), made)
@@ -262,6 +264,12 @@ def _resident_factors(people: MemberPeople, policy: Policy, basis: Basis) -> tup
     now = residents_kept(people, policy, basis.years, now)
     more_heads, more_need = (((now @ w) / (before @ w))[:, None] for w in (np.ones(len(AGES)), cost_by_age()))
     return paying * more_heads, costing * more_need
+
+
+def _unmoved_exactly(factor: Array) -> Array:
+    """The factor, 1 where it is that but for rounding: what no lever moves is the law's to the last bit."""
+    exact: Array = np.where(np.abs(factor - 1.0) < _ROUNDING, 1.0, factor)
+    return exact
 
 
 def _supplied(policy: Policy, basis: Basis) -> Array:
@@ -314,7 +322,8 @@ def employee_factors(people: MemberPeople, policy: Policy, years: Array) -> tupl
     costing = (now.need[1:] + extra * now.need_retired[1:]) / whole
     costing = costing + path("dependants_per_contributor") * path("dependant_cost") * workers * one / whole
     care = path("outpatient_reimbursement") / law.path("outpatient_reimbursement", years) - 1.0
-    return paying, costing * (1.0 + path("outpatient_outlay_share") * care)
+    # Where the rate is cut away, what late payers no longer pay is none of what is left.
+    return np.maximum(paying, 0.0), costing * (1.0 + path("outpatient_outlay_share") * care)
 
 
 def cohort_factors(births: Array) -> Array:

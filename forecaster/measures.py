@@ -29,6 +29,7 @@ from forecaster.basis import Basis
 from forecaster.engine import FundProjection
 from forecaster.errors import ForecasterError
 from forecaster.policy import Policy
+from forecaster.solvency import premiums_per_rate
 
 Array = np.ndarray
 PERIODS = (25, 50, 75)
@@ -46,7 +47,7 @@ class Valuation:
         Summarised rates and their difference, shares of the contribution base.
     level_rate
         Constant general premium rate over the period that would make the balance zero, a share; the supplementary rate
-        moves with it, and NaN stands where no rate is charged.
+        moves with it.
     unfunded_obligation
         Present value of outgo less that of income less the opening reserve, no target counted; TWD bn of the start of
         the first year; negative when the period is more than funded.
@@ -121,12 +122,10 @@ def valuation(
     if target_outgo is None:
         target_outgo = projection.outgo[min(years, len(basis.years) - 1)]
     target = factor[-1] * target_months / 12.0 * target_outgo
-    responding = _responding(basis, policy, projection)
+    per_rate = _responding_per_rate(basis, policy, projection)
     opening = projection.opening[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        per_rate = responding / projection.premiums.rate
-        fixed = worth(income - responding, timing.premiums) + beyond
-        level = (cost + target - opening - fixed) / worth(per_rate, timing.premiums)
+    fixed = worth(income - per_rate * projection.premiums.rate, timing.premiums) + beyond
+    level = (cost + target - opening - fixed) / worth(per_rate, timing.premiums)
     return Valuation(
         years=years,
         income_rate=(opening + received) / base,
@@ -139,19 +138,19 @@ def valuation(
     )
 
 
-def _responding(basis: Basis, policy: Policy, projection: FundProjection) -> Array:
-    """Income that moves in proportion to the general rate, the supplementary rate with it (Art. 33); ``(year, draw)``.
+def _responding_per_rate(basis: Basis, policy: Policy, projection: FundProjection) -> Array:
+    """Income that moves in proportion to the general rate, per unit of it, the supplementary rate with it (Art. 33).
 
     That is all premiums, and the top-up where it is measured on income. Where it is measured on outlay and is owed, the
-    government's part is fixed, so that only what the others pay moves.
+    government's part is fixed, so that only what the others pay moves. Shape ``(year, draw)``.
     """
-    paid = projection.premiums
-    responding = paid.total + projection.top_up_owed
-    if policy.has("government_floor_basis"):
-        on_outlay = np.array([word == "outlay" for word in policy.word("government_floor_basis", basis.years)])
-        others = np.where(projection.top_up_owed > 0.0, paid.total - paid.government, paid.total)
-        responding = np.where(on_outlay[:, None], others, responding)
-    return responding
+    total, government = premiums_per_rate(policy, projection)
+    if not policy.has("government_floor_share"):
+        return total
+    floor = policy.path("government_floor_share", basis.years)[:, None]
+    on_outlay = np.array([word == "outlay" for word in policy.word("government_floor_basis", basis.years)])[:, None]
+    others = np.where(projection.top_up_owed > 0.0, total - government, total)
+    return np.where(on_outlay, others, total + np.maximum(0.0, floor * total - government) / (1.0 - floor))
 
 
 def periods(basis: Basis) -> tuple[int, ...]:

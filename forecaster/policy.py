@@ -282,7 +282,8 @@ class Policy:
         # From the first day on which the reform touches either rate, the law's own later values no longer apply.
         free = min([c.start for c in led] + list(own), default=dt.date.max)
         result: list[tuple[dt.date, float]] = []
-        previous_leader: float | None = None
+        # Both rates when they last stood to each other in some proportion: after a rate of zero it holds again.
+        together: tuple[float, float] | None = None
         for day in sorted({d for d in law if d < free} | {d for d, _ in leader} | set(own)):
             now = [value for start, value in leader if start <= day]
             current = now[-1] if now else None
@@ -290,9 +291,12 @@ class Policy:
                 result.append((day, own[day]))
             elif day in law and day < free:
                 result.append((day, law[day]))
-            elif day >= free and result and previous_leader and current is not None:
-                result.append((day, tied_value(result[-1][1], previous_leader, current)))
-            previous_leader = current if current is not None else previous_leader
+            elif day >= free and together is not None and current is not None:
+                result.append((day, tied_value(*together, current)))
+            if result and current:
+                together = result[-1][1], current
+            elif day in own:
+                together = None
         return tuple(result)
 
 

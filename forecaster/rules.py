@@ -23,6 +23,8 @@ import numpy as np
 from forecaster.policy import Policy
 
 Array = np.ndarray
+# Rates that the review sets.
+REVIEWED = ("general_premium_rate", "supplementary_premium_rate")
 _NAMES = ("reserve_floor_months", "reserve_ceiling_months", "review_target_months", "review_return_years")
 
 
@@ -55,7 +57,7 @@ def overridden_rates(policy: Policy, years: Array) -> tuple[str, ...]:
     """Dated rates of the policy that count for nothing because the yearly review sets them, told in words."""
     review = yearly_review(policy, years)
     told = []
-    for name in ("general_premium_rate", "supplementary_premium_rate") if review.on.any() else ():
+    for name in REVIEWED if review.on.any() else ():
         own = {change.start for change in policy.change.changes if change.name == name}
         own |= {start for start, _ in policy.scheme.parameter(name).in_force()}
         for start, value in policy.dated(name):

@@ -62,7 +62,7 @@ class Band(BaseModel):
 class Target(BaseModel):
     """One published or assumed figure that the distribution is fitted to.
 
-    ``kind`` is ``mean`` (spending per head, met exactly), ``top_share`` (part of all spending that the people with the
+    ``kind`` is ``mean`` (spending per head), ``top_share`` (part of all spending that the people with the
     most of it have; ``at`` is their share of the insured), ``layer_mean`` (a layer's payment per head), ``layer_share``
     (share of the insured to whom it pays), ``tail_index`` (a prior on it). ``spread`` is the relative standard
     deviation, of ``tail_index`` the absolute one.

@@ -1,16 +1,16 @@
-r"""What the law then requires: solving for a lever, constant or as a path, so that the reserve keeps to a goal.
+r"""What the law then requires: solving for a lever so that the reserve keeps to a goal.
 
 Each draw's reserve moves one way with a lever. For rates and amounts of money it moves in a straight line (up to the
 rounding of the tied supplementary rate and a floor that starts or stops to bind), so the value that each draw needs
 follows from two projections and the answer is a quantile over draws. Every answer is checked by full projections at
 itself and one step short of itself; where they do not agree with the line, the search goes on by halving. An answer is
-therefore exact on its grid whatever the lever's shape, as long as the reserve moves one way with it.
+therefore exact on its grid whatever the lever's shape, as long as the reserve moves one way with it. Values that change
+from time to time: :mod:`forecaster.solve_path`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from forecaster.basis import Basis
 from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.policy import Change, Policy, Reform
+from forecaster.rules import REVIEWED, yearly_review
 
 Array = np.ndarray
 RATE = "general_premium_rate"
@@ -39,6 +40,8 @@ STEPS = {
     "times": 0.1,
 }
 _MET = -1e-9
+# So many spans between a lever's bounds beyond the limit a straight line tells nothing any more.
+_FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Goal:
         Day from which the lever is moved; the years that count begin with its year.
     probability
         Share of draws that must meet it; with a deterministic basis any value gives the same answer.
+
+    Raises
+    ------
+    ForecasterError
+        When the share of draws is not above 0 and up to 1.
     """
 
     months: float
@@ -62,6 +70,12 @@ class Goal:
     start: dt.date
     probability: float = 0.5
     throughout: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.probability <= 1.0:
+            raise ForecasterError(
+                f"a reserve wanted in {self.probability:g} of the draws: allowed is a share above 0 up to 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ class Required:
     ----------
     exact
         Value before rounding, in the lever's unit; may lie beyond the limit. Infinite when out of reach for a lever
-        that the reserve does not follow in a straight line.
+        that the reserve does not follow in a straight line, or hardly at all.
     rounded
         The mildest value on the lever's grid that meets the goal (a rate is rounded up to a hundredth of a percent, as
         the law's tables are); None when even the limit does not.
@@ -104,6 +118,8 @@ class Required:
         if self.rounded is not None:
             return in_unit(self.rounded, self.unit)
         if self.lever == RATE:
+            if self.limit_source.startswith("assumed"):
+                return f"above {100 * self.limit:g}%, the highest rate that may be set here (assumed)"
             return f"above the legal limit of {100 * self.limit:g}%"
         return f"out of reach: even {in_unit(self.limit, self.unit)} is not enough"
 
@@ -154,7 +170,7 @@ def required_value(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Requ
     ForecasterError
         When the parameter is a choice of words, or does not move the reserve in the years that count.
     """
-    return _Search(basis, policy, lever, goal).answer()
+    return Search(basis, policy, lever, goal).answer()
 
 
 def required_by_draw(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Array:
@@ -168,7 +184,7 @@ def required_by_draw(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Ar
     ForecasterError
         When the reserve does not follow the lever in a straight line, or as :func:`required_value`.
     """
-    search = _Search(basis, policy, lever, goal)
+    search = Search(basis, policy, lever, goal)
     if not search.straight:
         raise ForecasterError(
             f"{lever}: the reserve does not follow it in a straight line, so that no draw's own value can be told; "
@@ -178,7 +194,7 @@ def required_by_draw(basis: Basis, policy: Policy, lever: str, goal: Goal) -> Ar
 
 
 @dataclass
-class _Search:
+class Search:
     """One question to the solver; values are held as effort, of which more always raises the reserve."""
 
     basis: Basis
@@ -204,6 +220,11 @@ class _Search:
         self.counted = years >= self.goal.start.year if self.goal.throughout else years == self.goal.year
         at_low, at_high = self.margin(self.low), self.margin(self.high)
         if np.array_equal(at_low, at_high):
+            if self.lever in REVIEWED and yearly_review(self.policy, years).on[self.counted].any():
+                raise ForecasterError(
+                    f"{self.lever}: the yearly review sets it by {self.goal.year}; leave the review out, or solve for "
+                    "what it goes by, as with --lever review_target_months"
+                )
             why = self.policy.scheme.parameter(self.lever).why_idle
             raise ForecasterError(
                 f"{self.lever} does not move the reserve through {self.goal.year}: nothing in the basis "
@@ -262,7 +283,8 @@ class _Search:
         if self.reached(self.most) >= wanted:
             enough = least(lambda effort: self.reached(effort) >= wanted, self.least, self.most, guess)
         if enough is None:
-            return self._answer(exact if self.straight else math.inf * self.sign, None)
+            told = self.straight and abs(exact - self.limit) <= _FAR * (self.high - self.low)
+            return self._answer(exact if told else math.inf * self.sign, None)
         if enough == self.least and not self.straight:
             exact = self.value(enough)
         elif abs(exact - self.value(enough)) > 2 * self.step and enough > self.least:
@@ -329,131 +351,3 @@ def least(enough: Callable[[int], bool], low: int, high: int, guess: int) -> int
         else:
             short = middle
     return found if found <= high else None
-
-
-@dataclass(frozen=True)
-class Path:
-    """Answer of :func:`required_path`.
-
-    Attributes
-    ----------
-    values
-        Day to value of the lever from then on; None when even the limit held throughout does not meet the goal.
-    reached
-        Share of draws that meet the goal under the path, re-projected.
-    payment, constant_payment
-        What the path and the best constant value bring in beyond the mildest bound of the lever, mean over draws, as a
-        sum of yearly shares of the contribution base.
-    constant
-        The best constant value.
-    """
-
-    values: dict[dt.date, float] | None
-    reached: float
-    payment: float
-    constant_payment: float
-    constant: Required
-
-
-def required_path(basis: Basis, policy: Policy, lever: str, goal: Goal, *, every: int) -> Path:
-    r"""Path of a lever, changed at most once in ``every`` years, that meets the goal at the least total payment.
-
-    The lever may change on ``goal.start`` and on every ``every``-th anniversary of it. The payment of a path with
-    values :math:`v_j` is
-
-    .. math::
-        \sum_t \frac{\overline{P_t(v)} - \overline{P_t(v^0)}}{\bar B_t}
-
-    with *P* the year's income without yield less outgo, *B* the contribution base, the bar a mean over draws and
-    :math:`v^0` the lever's mildest bound: yearly payments as shares of what people then earn. (Counted at their present
-    value at the reserve's own yield all paths that end with the same reserve cost the same.)
-
-    Starting from the best constant value, each value in turn is moved by ever smaller steps and the others set to the
-    least that the goal then allows, as long as the payment falls; reserves are followed along straight lines through
-    full projections. The result is re-projected, and moved back towards the limit where the lines were too hopeful. It
-    is a local search: a slightly cheaper path may exist.
-
-    Raises
-    ------
-    ForecasterError
-        As :func:`required_value`, and when ``every`` is less than a year.
-    """
-    if every < 1:
-        raise ForecasterError(f"every {every} years: allowed is a whole number of years from 1 on")
-    search = _Search(basis, policy, lever, goal)
-    constant = search.answer()
-    if constant.rounded is None:
-        return Path(None, constant.reached, math.nan, math.nan, constant)
-    days = [_anniversary(goal.start, n) for n in range(0, goal.year - goal.start.year + 1, every)]
-    efforts = np.full(len(days), round(search.sign * constant.rounded / search.step))
-    slopes, margin, costs = _responses(search, days, efforts)
-    lowered = _lower(efforts.copy(), slopes, margin, costs, search)
-
-    def values(found: Array) -> dict[dt.date, float]:
-        return {day: search.value(int(effort)) for day, effort in zip(days, found, strict=True)}
-
-    while (reached := share_met(search.margins(values(lowered)))) < goal.probability:
-        lowered = np.minimum(lowered + 1, search.most)
-    paid, paid_constant = (float(costs @ (found - search.least)) for found in (lowered, efforts))
-    if paid >= paid_constant:
-        lowered, paid, reached = efforts, paid_constant, constant.reached
-    return Path(values(lowered), reached, paid, paid_constant, constant)
-
-
-def _anniversary(day: dt.date, years: int) -> dt.date:
-    return dt.date(day.year + years, day.month, min(day.day, 28) if day.month == 2 else day.day)
-
-
-def _responses(search: _Search, days: list[dt.date], efforts: Array) -> tuple[Array, Array, Array]:
-    """What one step of effort on each day does: slopes ``(day, year, draw)``, margin at the start, payment by day."""
-    goal, cut = search.goal, search.cut
-    away = 100 if efforts[0] + 100 <= search.most else -min(100, int(efforts[0] - search.least))
-
-    def run(moved: int | None) -> tuple[Array, Array]:
-        found = efforts + [away * (moved == j) for j in range(len(days))]
-        values = {day: search.value(int(effort)) for day, effort in zip(days, found, strict=True)}
-        result = project(cut, with_values(search.policy, search.lever, values))
-        paid = result.total_income - result.income["investment_income"] - result.outgo
-        margin = (result.closing - goal.months * result.outgo / 12.0)[search.counted]
-        return margin, paid.mean(axis=1) / cut.general_base.mean(axis=1)
-
-    margin, paid = run(None)
-    if away == 0:
-        return np.zeros((len(days), *margin.shape)), margin, np.zeros(len(days))
-    moved = [run(j) for j in range(len(days))]
-    slopes = np.stack([(found - margin) / away for found, _ in moved])
-    return slopes, margin, np.array([(cost - paid).sum() / away for _, cost in moved])
-
-
-def _lower(efforts: Array, slopes: Array, margin: Array, costs: Array, search: _Search) -> Array:
-    """Efforts that cost less while the margins on the line still meet the goal.
-
-    Each value in turn is moved by ever smaller steps, either way; the others, first to last or last to first, are then
-    set to the least that the goal allows.
-    """
-    wanted, count = search.goal.probability, len(efforts)
-
-    def settled(found: Array, margin: Array, order: list[int]) -> tuple[Array, Array]:
-        for j in order:
-            need = enough_for(needed(slopes[j], margin), wanted)
-            more = math.ceil(min(max(need - 1e-9, search.least - found[j]), search.most - found[j]))
-            found = found + more * (np.arange(count) == j)
-            margin = margin + more * slopes[j]
-        return found, margin
-
-    efforts, margin = settled(efforts, margin, list(range(count)))
-    size = max(1, int(search.most - search.least) // 4)
-    while size:
-        moved = False
-        for i in range(count):
-            others = [j for j in range(count) if j != i]
-            for step, order in itertools.product((-size, size), (others, others[::-1])):
-                if not search.least <= efforts[i] + step <= search.most:
-                    continue
-                start = efforts + step * (np.arange(count) == i)
-                found, left = settled(start, margin + step * slopes[i], order)
-                if costs @ found < costs @ efforts - 1e-12 and share_met(left) >= wanted:
-                    efforts, margin, moved = found, left, True
-        if not moved:
-            size //= 2
-    return efforts

@@ -8,7 +8,7 @@ import numpy as np
 
 from forecaster.basis import Basis
 from forecaster.engine import FundProjection
-from forecaster.policy import Policy
+from forecaster.policy import Policy, Reform
 
 Array = np.ndarray
 QUANTILES = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -31,8 +31,10 @@ def quantiles(values: Array, probabilities: tuple[float, ...] = QUANTILES) -> Ar
     position = np.asarray(probabilities) * (values.shape[1] - 1)
     low = np.floor(position).astype(int)
     high = np.minimum(low + 1, values.shape[1] - 1)
-    weight = position - low
-    return (ordered[:, low] * (1.0 - weight) + ordered[:, high] * weight).T
+    below, above, weight = ordered[:, low], ordered[:, high], position - low
+    with np.errstate(invalid="ignore"):  # an infinite rate times nothing
+        between = below * (1.0 - weight) + above * weight
+    return np.where((below == above) | (weight == 0.0), below, between).T
 
 
 def first_year(condition: Array, years: Array) -> Array:
@@ -115,23 +117,65 @@ def share_below(projection: FundProjection, months: float) -> Array:
     return (projection.reserve_months < months).mean(axis=1)
 
 
+def premiums_per_rate(policy: Policy, projection: FundProjection) -> tuple[Array, Array]:
+    """Premiums of all payers, and the government's own, per unit of the general rate, the supplementary with it.
+
+    Where no rate is charged the supplementary one stands to it as it does in the law (Art. 33).
+
+    Returns
+    -------
+    tuple
+        Nominal money a year for a rate of 1, flow, ``(year, draw)`` each.
+    """
+    paid = projection.premiums
+    rate = np.broadcast_to(paid.rate, projection.outgo.shape)
+    charged = rate > 0.0
+    found = []
+    for amount, base in ((paid.total, "all"), (paid.government, "government")):
+        by_law = np.ones(rate.shape) if charged.all() else _assessed(policy, projection, base)
+        found.append(np.divide(amount, rate, out=by_law, where=charged))
+    return found[0], found[1]
+
+
+def _assessed(policy: Policy, projection: FundProjection, payer: str) -> Array:
+    """Premiums at a general rate of 1 and the supplementary rate in the law's proportion to it, ``(year, draw)``."""
+    basis, terms = projection.premiums.basis, projection.premiums.terms
+    share = np.zeros((len(basis.years), 1))
+    if basis.supplementary_base:
+        law = policy.reform(Reform())
+        names = ("supplementary_premium_rate", "general_premium_rate")
+        other, general = (law.path(name, basis.years)[:, None] for name in names)
+        share = np.divide(other, general, out=share, where=general > 0.0)
+    by_employer = share * terms.charged["employer"]
+    if payer == "government":
+        of_state = terms.weights["government"] + terms.state_employer
+        return basis.general_base * of_state + by_employer * terms.state_part
+    return basis.general_base * sum(terms.weights.values()) + share * terms.charged["insured"] + by_employer
+
+
 def pay_as_you_go_rate(basis: Basis, policy: Policy, projection: FundProjection) -> Array:
     r"""General rate that would balance each year's income without yield against its outgo, a share, ``(year, draw)``.
 
     The supplementary rate moves in proportion (Art. 33). Injections and the reserve are left out, other income is in.
-    With the floor measured on income all premium income *P* + top-up *T* moves with the rate *r*:
-    :math:`r^* = r\,(C - O)/(P + T)`. Where the floor is measured on outlay and binds, the government's total is fixed:
-    :math:`r^* = r\,(C - O)(1-\varphi)/(P - G^{gov})`, unless the government's own shares then exceed the floor.
+    With premiums *P* and the government's own :math:`G^{gov}` per unit of the rate and the floor :math:`\varphi`
+    measured on income, the top-up moves with the rate: :math:`r^* = (C - O) / (P + \max(0, \varphi P - G^{gov}) /
+    (1 - \varphi))`. Where the floor is measured on outlay and binds, the government's total is fixed:
+    :math:`r^* = (C - O)(1-\varphi)/(P - G^{gov})`, unless the government's own shares then exceed the floor. Infinite
+    where nothing is charged however high the rate.
     """
-    paid = projection.premiums
+    total, government = premiums_per_rate(policy, projection)
     need = projection.outgo - projection.income["earmarked_and_other"]
-    scale = need / (paid.total + projection.top_up_owed)
-    if policy.has("government_floor_share"):
-        words = policy.word("government_floor_basis", basis.years)
-        on_outlay = np.array([word == "outlay" for word in words])[:, None]
-        if on_outlay.any():
-            floor = policy.path("government_floor_share", basis.years)[:, None]
-            fixed = need * (1.0 - floor) / (paid.total - paid.government)
-            binding = fixed * paid.government <= floor * need
-            scale = np.where(on_outlay, np.where(binding, fixed, need / paid.total), scale)
-    return paid.rate * scale
+    if not policy.has("government_floor_share"):
+        return _over(need, total)
+    floor = policy.path("government_floor_share", basis.years)[:, None]
+    rate = _over(need, total + np.maximum(0.0, floor * total - government) / (1.0 - floor))
+    on_outlay = np.array([word == "outlay" for word in policy.word("government_floor_basis", basis.years)])[:, None]
+    if on_outlay.any():
+        fixed = _over(need * (1.0 - floor), total - government)
+        rate = np.where(on_outlay, np.where(fixed * government <= floor * need, fixed, _over(need, total)), rate)
+    return rate
+
+
+def _over(need: Array, per_rate: Array) -> Array:
+    """Rate that brings what is needed, infinite where none does."""
+    return np.divide(need, per_rate, out=np.full(np.broadcast(need, per_rate).shape, np.inf), where=per_rate > 0.0)

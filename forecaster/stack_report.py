@@ -19,7 +19,8 @@ from forecaster.export.folder import MARK
 from forecaster.export.tables import BASELINE, DIFFERENCE, QUANTILE_COLUMNS, REFORM
 from forecaster.fund_stack import CarePaid
 from forecaster.hashing import digest, sha256
-from forecaster.household import MEASURES, HouseholdFile, HouseholdResult
+from forecaster.household import MEASURES, HouseholdResult
+from forecaster.household_people import HouseholdFile
 from forecaster.layers import Stack
 from forecaster.manifest import LIBRARIES, code_hash, data_hashes, manifest_bytes
 from forecaster.observations import load_observations

@@ -1,11 +1,11 @@
 """A rule of one scheme laid over another pool: the parameters that carry it, and what in the basis it acts on.
 
 ``government_floor`` and ``yearly_review`` are parameters alone: the donor's values hold in the other pool from a day
-on, before it they do nothing. ``supplementary_premium`` needs income that is no wage: it is taken to stand to the
-contribution base as it does in the donor's own basis, which is assumed. ``global_budget`` lets outlay grow with the
-contribution base at most, draw by draw. ``merge`` puts the donor's members, money and premiums into the pool. Any other
-name is a parameter that both laws have, or a layer of the donor's benefit stack with one of its kind in the pool's: the
-donor's values hold from the day on. What a rule does to households: :mod:`forecaster.transplant_need`.
+on, before it they do nothing. ``supplementary_premium`` needs what is charged beside the base: it is taken to stand
+to the contribution base as it does in the donor's own basis, which is assumed. ``global_budget`` lets outlay grow with
+the contribution base at most, draw by draw. ``merge`` puts the donor's members, money and premiums into the pool. Any
+other name is a parameter that both laws have, or a layer of the donor's benefit stack with one of its kind in the
+pool's: the donor's values hold from the day on. What a rule does to households: :mod:`forecaster.transplant_need`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from forecaster.schemes import Scheme
 
 Array = np.ndarray
 
+FLOOR = "government_floor_share"
 # Parameters that carry a rule, with what they are before its day; None for what may hold from the beginning.
 CARRIED: dict[str, dict[str, float | str | None]] = {
-    "government_floor": {"government_floor_share": 0.0, "government_floor_basis": None},
+    "government_floor": {FLOOR: 0.0, "government_floor_basis": None},
     "yearly_review": {
         "yearly_review": "off",
         "review_target_months": None,
@@ -45,6 +46,8 @@ CARRIED: dict[str, dict[str, float | str | None]] = {
 SWITCHED_ON = {"yearly_review": "on"}
 RULES = tuple(CARRIED)
 SCALED = ("review_target_months", "reserve_ceiling_months")
+# Parameter of laws that pay providers out of a budget.
+BUDGET = "point_value_guarantee"
 # What a pool pays of its members' hospital bills in effect, 2019 (CN-PD_NHSA_2019).
 EFFECTIVE_RATE = {"cn_uebmi": 0.756, "cn_urrbmi": 0.597}
 
@@ -144,11 +147,17 @@ def transplant(
     Raises
     ------
     ForecasterError
-        For an unknown rule, where the donor does not have it, where years do not meet or moneys differ.
+        For an unknown rule, where the donor does not have it or the pool has it, where nothing in the pool carries it,
+        where years do not meet or moneys differ.
     """
+    if target.scheme.pool == donor.scheme.pool:
+        raise ForecasterError(
+            f"{rule}: {target.scheme.id} and {donor.scheme.id} are one pool; name another one with --from"
+        )
     if rule not in RULES:
         terms = shared_terms(target.scheme, donor.scheme, rule, start)
         return Transplanted(basis, target, basis, target.reform(Reform((*target.change.changes, *terms))), (_TERMS,))
+    _check_rule(rule, target.scheme, donor.scheme)
     law = graft(target.scheme, donor.scheme, rule, start)
     if rule == "supplementary_premium":
         policy = Policy(law, target.change)
@@ -158,6 +167,36 @@ def transplant(
     if rule == "merge":
         return _merged(basis, target, donor_basis(), donor, start)
     return Transplanted(basis, target, basis, Policy(law, target.change), (_NUMBERS,))
+
+
+def _check_rule(rule: str, target: Scheme, donor: Scheme) -> None:
+    """Refuse a rule that the donor does not have, the pool has already, or that nothing in the pool carries."""
+    if rule == "global_budget":
+        # Points are what a law has that pays providers out of a budget.
+        if BUDGET not in donor.parameters:
+            raise ForecasterError(f"{donor.id} does not have the rule {rule}: it pays providers without a budget")
+        if BUDGET in target.parameters:
+            raise ForecasterError(
+                f"{rule}: {target.id} has one; budget_growth_adjustment moves its growth (forecaster project --set)"
+            )
+    if rule == "supplementary_premium" and target.parameter("general_premium_rate").bounds[1] > 1.0:  # type: ignore[index]  # a number has bounds
+        raise ForecasterError(
+            f"{rule}: members of {target.id} pay a sum a head, not a share of what they earn, so that their funding "
+            "tells nothing of their other income and no figure of it is held; try a pool that charges wages"
+        )
+
+
+def idle_rule(rule: str, found: Transplanted) -> ForecasterError:
+    """What to tell when a rule leaves every draw's accounts as they were."""
+    years, policy = found.basis.years, found.policy
+    told = f"{rule}: nothing of {policy.scheme.id} moves through {years[-1]}"
+    if rule != "government_floor":
+        return ForecasterError(
+            f"{told}; allowed is a rule that something in the pool answers to, or an earlier --start"
+        )
+    shares = [policy.path(f"premium_share.{c}.government", years[-1:])[0] for c in found.basis.categories]
+    paid, least = float((shares @ found.basis.category_mix).mean()), _last(found.with_policy.scheme.parameter(FLOOR))
+    return ForecasterError(f"{told}: the government pays {paid:.0%} of the premiums there, the floor wants {least:.0%}")
 
 
 def shared_terms(target: Scheme, donor: Scheme, name: str, start: dt.date) -> tuple[Change, ...]:
@@ -216,7 +255,10 @@ _NUMBERS = (
     "The donor's numbers are taken as they stand; the band of a review keeps the donor's proportions over the least "
     "reserve that this pool's law wants."
 )
-_SUPPLEMENTARY = "Income that is no wage stands to the contribution base as in the donor's basis."
+_SUPPLEMENTARY = (
+    "What the donor charges beside its contribution base (payroll and bonuses above it, wages of other employers, "
+    "fees, dividends, interest, rent) stands to the contribution base as in the donor's basis."
+)
 _BUDGET = (
     "From the year before the rule on outlay grows no more than the contribution base, draw by draw. Who bears what is "
     "not paid is not told by it: patients (bills stay as they are), care itself (cut in proportion), or providers, "

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from forecaster.basis import Basis
 from forecaster.demography.tables import N_AGES
@@ -169,7 +169,7 @@ class InsuredAmounts:
 
     def above(self, step: float) -> float:
         """Share of all heads above a step that is not below the floor."""
-        beyond, whole = (norm.sf((np.log(x) - self.log_median) / self.spread) for x in (step, self.floor))
+        beyond, whole = (ndtr((self.log_median - np.log(x)) / self.spread) for x in (step, self.floor))
         return float((1.0 - self.at_floor) * beyond / whole)
 
     def mean(self, ceiling: float) -> float:
@@ -179,15 +179,15 @@ class InsuredAmounts:
         :math:`\left(e^{\mu + s^2/2} (\bar\Phi(z_f - s) - \bar\Phi(z_c - s)) + c\,\bar\Phi(z_c)\right) / \bar\Phi(z_f)`.
         """
         low, high = ((np.log(x) - self.log_median) / self.spread for x in (self.floor, ceiling))
-        between = norm.sf(low - self.spread) - norm.sf(high - self.spread)
-        whole = np.exp(self.log_median + 0.5 * self.spread**2) * between + ceiling * norm.sf(high)
-        return float(self.at_floor * self.floor + (1.0 - self.at_floor) * whole / norm.sf(low))
+        between = ndtr(self.spread - low) - ndtr(self.spread - high)
+        whole = np.exp(self.log_median + 0.5 * self.spread**2) * between + ceiling * ndtr(-high)
+        return float(self.at_floor * self.floor + (1.0 - self.at_floor) * whole / ndtr(-low))
 
     def at(self, ranks: Array) -> Array:
         """Amounts at ranks between 0 and 1, the floor up to the share that stands there."""
         among = np.clip((ranks - self.at_floor) / (1.0 - self.at_floor), 0.0, 1.0)
-        whole = norm.sf((np.log(self.floor) - self.log_median) / self.spread)
-        return np.asarray(np.exp(self.log_median + self.spread * norm.isf(whole * (1.0 - among))))
+        whole = ndtr((self.log_median - np.log(self.floor)) / self.spread)
+        return np.asarray(np.exp(self.log_median - self.spread * ndtri(whole * (1.0 - among))))
 
 
 def amounts_of(mean: float, floor: float, ceiling: float, at_floor: float, step: float, share: float) -> InsuredAmounts:

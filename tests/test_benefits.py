@@ -428,13 +428,33 @@ FIRST, SECOND = '    "cn_basic_residents",\n', '    "cn_serious_illness",\n'
             "cn_residents.toml",
             '    "charity",\n',
             '    "charities",\n',
-            "no layer 'charities'. Shipped layers: charity, ",
+            "no layer 'charities': there is no .*charities.toml. Shipped layers: charity, ",
         ),
     ],
 )
 def test_faulty_files_are_named_with_the_key(tmp_path, file, old, new, words):
     with pytest.raises(ForecasterError, match=words):
         load_stack(_copied(tmp_path, {file: (old, new)}))
+
+
+def test_a_stack_takes_the_severity_file_that_lies_beside_it(tmp_path):
+    """Layers under other names need targets of their own; a name is still that of a shipped severity."""
+    stack = _copied(
+        tmp_path,
+        {
+            "cn_residents.toml": ('severity = "cn_residents"', 'severity = "mine.toml"'),
+        },
+    )
+    text = (data_dir() / "severity" / "cn_residents.toml").read_text("utf-8")
+    (tmp_path / "stacks" / "mine.toml").write_text(text.replace("value = 2630.0", "value = 2650.0"), "utf-8")
+    found = fitted_severity(load_stack(stack))
+    assert found.targets[0].value == 2650.0
+    (tmp_path / "stacks" / "mine.toml").write_text(text.replace('layer = "cn_basic', 'layer = "cn_other'), "utf-8")
+    fitted_severity.cache_clear()
+    with pytest.raises(
+        FaultyInput, match=r"found cn_other_residents; allowed: .* give the stack a severity file of its own"
+    ):
+        fitted_severity(load_stack(stack))
 
 
 def test_a_reform_that_contradicts_itself_names_file_and_key(residents):

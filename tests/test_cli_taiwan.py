@@ -127,6 +127,11 @@ def test_drivers_rank_paths_and_quantities() -> None:
     assert max(alone) == alone[0] or told["paths"][0]["share"] >= max(alone)
     # Random numbers that made no path have no part in it.
     assert max(row["alone"] for row in told["posterior"]) < 0.05
+    assert 0.0 < sum(row["share_of_depletion"] for row in told["paths"]) <= 1.0 + 1e-9
+    # Nobody is out of money in the first year: what never happens hangs on nothing.
+    soon = json.loads(run("drivers", "tw_nhi_2g", "--year", 2026, "--json"))
+    assert {row["share_of_depletion"] for row in soon["paths"]} == {None}
+    assert "Below zero by 2026: in none of the futures" in run("drivers", "tw_nhi_2g", "--year", 2026)
 
 
 def test_drivers_refuse_too_few_draws() -> None:

@@ -119,6 +119,9 @@ def test_a_layer_the_fund_does_not_pay_moves_the_household_alone(residents):
     policy = Policy(scheme, Reform.parse([setting, f"commercial_supplement.premium=50{LATER}"]))
     names = ("cn_medical_assistance.rate", "commercial_supplement.premium", "general_premium_rate")
     assert idle_terms(basis, policy, names) == ("commercial_supplement.premium",)
+    # With nothing in the catalogue the fund would pay nothing, and no reserve could be told in months of that.
+    with pytest.raises(ForecasterError, match="cn_serious_illness: under the reform the fund pays for nothing in 20"):
+        project(basis, Policy(scheme, Reform.parse([f"catalogue_share=0{LATER}"])))
 
 
 def test_better_outpatient_care_is_taken_from_the_household():

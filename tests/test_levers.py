@@ -368,6 +368,23 @@ def test_recovered_claims_lower_the_outlay() -> None:
     assert outgo == pytest.approx([1000.0, 990.0, 990.0])
 
 
+def test_what_patients_pay_is_a_share_of_what_the_budget_leaves() -> None:
+    # Ten points a year off the budget: 900 and 810 of 1,000; 2% recovered and 50 from patients leave 93% of it.
+    more = "budget_growth_adjustment=-0.1@2027-01-01", "supervision_recovery=0.02@2027-01-01"
+    yields = "copayment_reform_yield=50@2027-01-01"
+    outgo = project(fund(), under(*more, yields)).outgo[:, 0]
+    assert outgo == pytest.approx([1000.0, 0.93 * 900.0, 0.93 * 810.0])
+    # A fund cut for as long as it lasts still pays something.
+    assert (project(fund(n_years=75), under(*more)).outgo > 0.0).all()
+    with pytest.raises(ForecasterError, match="co-payments and recoveries: 102% of the outlay of 2027; allowed"):
+        project(fund(50.0), under(more[1], yields))
+    # Co-payments are within the budget (Art. 2(4)): a point of providers is worth what it was.
+    paid_by_points = fund(points=Points(np.full((3, 1), 1000.0), np.array([0.9])))
+    assert project(paid_by_points, under(more[1], yields)).point_value[:, 0] == pytest.approx([0.9] * 3)
+    guaranteed = project(paid_by_points, under(yields, "point_value_guarantee=0.95@2027-01-01"))
+    assert guaranteed.outgo[:, 0] == pytest.approx([1000.0, 950.0 + 50.0, 950.0 + 50.0])
+
+
 def test_another_share_of_the_tobacco_surcharge_moves_it_in_proportion() -> None:
     # Half of the surcharge is 14 bn, so seventy percent of it 19.6; other lines stay.
     lines = {"tobacco_surcharge": np.full((3, 1), 14.0), "miscellaneous": np.full((3, 1), 5.0)}

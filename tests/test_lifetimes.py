@@ -95,6 +95,8 @@ def test_a_life_is_what_was_and_what_remains() -> None:
     people = people_of(2024, 2026)
     alive = np.array([people[2, 2026 - birth] / people[0, max(2024 - birth, 0)] for birth in births])[:, None]
     assert whole.benefits - before.benefits == pytest.approx(alive * (rest.benefits - first.benefits))
+    # Who is 99 in the first year is followed through it and no further.
+    assert birth_cohorts(basis, result, GIVEN, [1927, 1928], "twn").last.tolist() == [2026, 2027]
 
 
 def test_all_cohorts_together_pay_what_the_payers_paid() -> None:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forecaster.adjustment import AdjustmentRule, Cities, adjust, need_index, read_cities
+from forecaster.attribution import idle_levers
 from forecaster.basis import Basis, read_basis
 from forecaster.cli import app
 from forecaster.engine import project
@@ -480,6 +481,13 @@ def test_the_command_shows_the_made_up_cities():
     assert '"city": "old_industrial"' in result.stdout
 
 
+def test_no_contribution_base_is_below_nothing():
+    """Without the employers' rate and the floor, late payers' part of the law's base is none of what is left."""
+    basis = basis_of(EMPLOYEES, YEARS[:12])
+    levers = ("employer_contribution_rate=0@2027-01-01", "base_floor=0@2027-01-01")
+    assert (under_policy(basis, law(EMPLOYEES, *levers)).general_base[2:] == 0.0).all()
+
+
 # --- transplants ------------------------------------------------------------------------------------------------------
 START = dt.date(2030, 1, 1)
 
@@ -557,6 +565,11 @@ def test_merging_adds_both_funds_up():
         transplant("merge", law(RESIDENTS), law(), basis, START, lambda: replace(other, money="TWD bn"))
 
 
+def replaced_pool(policy: Policy) -> Policy:
+    """The law as if it were another pool's."""
+    return Policy(policy.scheme.model_copy(update={"pool": "another"}))
+
+
 def test_unknown_rules_and_donors_without_the_rule_are_told():
     with pytest.raises(ForecasterError, match="there are: government_floor, yearly_review"):
         graft(load_scheme(EMPLOYEES), load_scheme("tw_nhi_2g"), "soup", START)
@@ -568,10 +581,19 @@ def test_unknown_rules_and_donors_without_the_rule_are_told():
         (["government_floor", "--to", RURAL], "nothing of cn_nrcms is projected after 2018"),
         (["merge", "--from", RESIDENTS, "--set", "general_premium_rate=0.07@2027-01-01"], "levers on members"),
         (["reserve_floor_months"], "which changes nothing through 2050"),
+        (["global_budget", "--from", RESIDENTS], "cn_urrbmi does not have the rule global_budget: it pays providers"),
+        (["global_budget", "--from", EMPLOYEES, "--to", "tw_nhi"], "cn_uebmi does not have the rule global_budget"),
+        (["supplementary_premium", "--to", RESIDENTS], "members of cn_urrbmi pay a sum a head"),
+        (["government_floor", "--to", RESIDENTS], "the government pays 64% of the premiums there, the floor wants 36%"),
+        (["merge", "--from", EMPLOYEES], "cn_uebmi and cn_uebmi are one pool"),
     ):
         result = CliRunner().invoke(app, ["transplant", *arguments, "--draws", "10"])
-        assert result.exit_code == 2
-        assert words in result.stderr
+        assert result.exit_code == 2, arguments
+        assert words in " ".join(result.stderr.split())
+    with pytest.raises(ForecasterError, match="tw_nhi_2g has one; budget_growth_adjustment moves its growth"):
+        transplant(
+            "global_budget", replaced_pool(law("tw_nhi_2g")), law("tw_nhi_2g"), basis_of(EMPLOYEES), START, nothing
+        )
 
 
 def with_stack(pool: str, *settings: str) -> Policy:
@@ -655,6 +677,19 @@ def test_the_command_tells_households_or_why_not():
     done = CliRunner().invoke(app, ["transplant", *taiwan])
     assert done.exit_code == 0, done.output + done.stderr
     assert "households: no benefit stack stands behind tw_nhi" in done.output
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["subsidy_growth_adjustment=0@2027-01-01", "bonus_limit=0.3@2027-01-01", "capacity_use_elasticity=0.5@2027-01-01"],
+)
+def test_a_residents_lever_that_moves_nothing_is_idle_to_the_last_bit(setting):
+    """Take-up is found by halving; what it leaves of rounding must not pass for a move, nor stand before a day."""
+    basis, under = basis_of(RESIDENTS, YEARS[:12], 60), law(RESIDENTS, setting)
+    assert idle_levers(basis, law(RESIDENTS), under) == (setting.partition("=")[0],)
+    later = project(basis, law(RESIDENTS, "own_premium_growth_adjustment=0.05@2030-01-01"))
+    np.testing.assert_array_equal(later.closing[:5], project(basis, law(RESIDENTS)).closing[:5])
+    assert (later.closing[5:] != project(basis, law(RESIDENTS)).closing[5:]).all()
 
 
 # --- passing between the pools ----------------------------------------------------------------------------------------

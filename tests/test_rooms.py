@@ -28,9 +28,12 @@ ORDER = (
     "pool_accounts",
     "pool_reserves",
     "pool_doubts",
+    "intake_sheets",
     "intake_files",
+    "intake_units",
     "intake_words",
     "intake_headings",
+    "intake_figures",
     "intake",
     "intake_merge",
     "pools",
@@ -43,6 +46,7 @@ ORDER = (
     "benefits",
     "mutual",
     "cover",
+    "household_people",
     "household",
     "continuity",
     "basis",
@@ -51,11 +55,13 @@ ORDER = (
     "points",
     "catastrophic",
     "need",
+    "charged_payments",
     "revenue",
     "futures",
     "plain_futures",
     "rules",
     "copayments",
+    "outlay",
     "adjustment",
     "supply",
     "passing",
@@ -72,6 +78,7 @@ ORDER = (
     "lifetimes",
     "attribution",
     "solve",
+    "solve_path",
     "drivers",
     "theories",
     "scores",
@@ -281,8 +288,17 @@ def test_importing_the_command_line_is_light():
         "scipy",
         "numba",
         "pyarrow",
-        "pandera",
         "dask",
         "distributed",
     }
     assert _modules_after("import forecaster.cli") & heavy == set()
+
+
+def test_the_dashboards_server_answers_before_the_heavy_libraries_are_there():
+    """And what its first page and fund are made of needs no more of them than it must."""
+    statement = (
+        "import sys, forecaster_dashboards.server\n"
+        "assert {'numpy', 'pandas', 'scipy', 'numba', 'pyarrow'}.isdisjoint(sys.modules)\n"
+        "import forecaster.fitted, forecaster_dashboards.fund_page"
+    )
+    assert _modules_after(statement) & {"scipy.stats", "xarray", "sqlalchemy", "altair"} == set()

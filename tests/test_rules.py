@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from forecaster.basis import Basis
 from forecaster.cli.project import questions_of
 from forecaster.engine import project
+from forecaster.errors import ForecasterError
 from forecaster.export import run_scenarios
 from forecaster.policy import Policy, Reform
 from forecaster.rules import overridden_rates
 from forecaster.schemes import load_scheme
+from forecaster.solve import Goal, required_value
 from forecaster.solvency import limit_binds, pay_as_you_go_rate
 from funds import random_basis
 
@@ -203,6 +207,15 @@ def test_no_rate_is_asked_for_where_a_review_sets_it() -> None:
     assert {question.scenario for question in asked} == {"baseline"}
     asked = questions_of(run_scenarios(random_basis(20, 12), LAW, under("yearly_review=on@2029-01-01")))
     assert {question.scenario for question in asked} == {"baseline", "reform"}
+
+
+def test_a_rate_that_a_review_sets_is_not_solved_for() -> None:
+    goal = Goal(1.0, 2032, dt.date(2027, 1, 1), 0.5)
+    for lever in ("general_premium_rate", "supplementary_premium_rate"):
+        with pytest.raises(ForecasterError, match=f"{lever}: the yearly review sets it by 2032"):
+            required_value(random_basis(20, 8), under(REVIEW), lever, goal)
+    with pytest.raises(ForecasterError, match="in 0 of the draws: allowed is a share above 0 up to 1"):
+        Goal(1.0, 2032, dt.date(2027, 1, 1), 0.0)
 
 
 def test_a_rate_that_a_rich_fund_lowered_can_rise_again() -> None:

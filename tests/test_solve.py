@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from forecaster.engine import project
 from forecaster.errors import ForecasterError
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
-from forecaster.solve import Goal, enough_for, in_unit, least, required_path, required_value, share_met, with_values
+from forecaster.solve import Goal, enough_for, in_unit, least, required_value, share_met, with_values
+from forecaster.solve_path import required_path
 from funds import random_basis
 
 LAW = Policy(load_scheme("tw_nhi_2g"))
@@ -74,10 +76,17 @@ def test_what_is_out_of_reach_names_the_limit_and_its_article():
     assert answer.rounded is None
     assert answer.words == "above the legal limit of 6%"
     assert "Art. 18" in answer.limit_source
+    assert replace(answer, limit=0.2, limit_source="assumed: localities set the rate").words == (
+        "above 20%, the highest rate that may be set here (assumed)"
+    )
     answer = required_value(basis, LAW, "supplementary_threshold.rent", Goal(30.0, 2040, START, 0.9))
     assert answer.rounded is None
     assert answer.words == "out of reach: even 0 TWD is not enough"
     assert answer.exact == -np.inf
+    # A straight line says nothing of a lever that hardly moves the reserve: no figure far beyond all bounds.
+    answer = required_value(basis, LAW, "supplementary_bonus_yield", Goal(30.0, 2030, START, 0.9))
+    assert answer.rounded is None
+    assert answer.exact == np.inf
 
 
 def test_a_goal_that_every_value_meets_is_said_to_be():

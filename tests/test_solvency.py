@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from forecaster.engine import project
+from forecaster.measures import valuation
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
 from forecaster.solve import required_rate, with_rate
@@ -68,6 +70,31 @@ def test_the_pay_as_you_go_rate_balances_the_year(floor_basis: str) -> None:
         else:
             top_up = max(0.0, 0.36 * (result.outgo[t, 0] - other) - government)
         assert premium + top_up + other == pytest.approx(result.outgo[t, 0], rel=1e-9), year
+
+
+def test_a_year_without_a_premium_still_has_a_rate_that_would_balance_it() -> None:
+    """The supplementary rate stands to the general one as in the law, also in a year in which nothing is charged."""
+    basis = random_basis(5, 4)
+    none = LAW.reform(Reform.parse(["general_premium_rate=0@2028-01-01", "general_premium_rate=0.0517@2029-01-01"]))
+    charged, free = project(basis, LAW), project(basis, none)
+    assert (free.income["general_premium"][2] == 0.0).all()
+    assert (free.income["supplementary_premium"][2] == 0.0).all()
+    # The tie holds again from the day on which a rate is charged again.
+    np.testing.assert_allclose(free.total_income[3] - free.income["investment_income"][3],
+                               charged.total_income[3] - charged.income["investment_income"][3])  # fmt: skip
+    np.testing.assert_allclose(
+        pay_as_you_go_rate(basis, none, free), pay_as_you_go_rate(basis, LAW, charged), rtol=1e-9
+    )
+    levels = [valuation(basis, policy, result, 4).level_rate for policy, result in ((none, free), (LAW, charged))]
+    np.testing.assert_allclose(*levels, rtol=1e-9)
+
+
+def test_no_rate_balances_a_fund_that_charges_nobody() -> None:
+    basis = random_basis(5, 4)
+    nobody = replace(basis, general_base=np.zeros_like(basis.general_base), supplementary_base={})
+    rates = pay_as_you_go_rate(nobody, LAW, project(nobody, LAW))
+    assert (rates == np.inf).all()
+    assert (quantiles(rates, (0.1, 0.5, 1.0)) == np.inf).all()
 
 
 def test_the_required_rate_is_the_least_hundredth_of_a_percent_that_holds() -> None:

@@ -25,7 +25,7 @@ def care_tables(scenarios: tuple[Scenario, ...]) -> dict[str, DataFrame]:
 
     Of a stack that the made-up households do not know there is no ``need``.
     """
-    from forecaster.household import read_households
+    from forecaster.household_people import read_households
     from forecaster.mainland import care_payers, households_in_need
     from forecaster.stack_report import care_table, need_table
 

@@ -235,7 +235,7 @@ def _files(findings: Findings) -> None:
         return f"stack {name}: {len(found.layers)} layers, spending fitted to {len(fit.targets)} figures"
 
     def households(name: str) -> str:
-        from forecaster.household import read_households
+        from forecaster.household_people import read_households
 
         return f"households {name}: {', '.join(read_households(name).places)}"
 

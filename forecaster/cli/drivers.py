@@ -85,7 +85,9 @@ def drivers(
         reserve = project(basis, policy).closing
         known = load_fit(find_pool(law.path), fits).posterior
         paths = importance(path_groups(basis, year), reserve[-1], needs, probability)
-        depleted = importance(path_groups(basis, year), (reserve < 0.0).any(axis=0).astype(float), needs, probability)
+        ever = (reserve < 0.0).any(axis=0).astype(float)
+        # What happens in no draw, or in all, hangs on nothing.
+        depleted = importance(path_groups(basis, year), ever, needs, probability) if ever.std() > 0.0 else None
         named = posterior_groups({name: values[: basis.n_draws] for name, values in known.items()})
         learnt = importance(named, reserve[-1], needs, probability, split=False)
         everything = expected_loss(needs, probability)
@@ -96,7 +98,10 @@ def drivers(
         "months": months,
         "probability": probability,
         "worth_of_knowing_everything": everything,
-        "paths": [_row(name, found, depleted[name]) for name, found in paths.items()],
+        "paths": [
+            {**_row(name, found), "share": found.share, "share_of_depletion": depleted and depleted[name].share}
+            for name, found in paths.items()
+        ],
         "posterior": [_row(name, found) for name, found in list(learnt.items())[:top]],
     }
     if json_:
@@ -105,11 +110,8 @@ def drivers(
         _print(answer)
 
 
-def _row(name: str, found: Importance, depleted: Importance | None = None) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": name, "alone": found.alone, "worth": found.worth}
-    if depleted is not None:
-        row |= {"share": found.share, "share_of_depletion": depleted.share}
-    return row
+def _row(name: str, found: Importance) -> dict[str, Any]:
+    return {"name": name, "alone": found.alone, "worth": found.worth}
 
 
 def _print(answer: dict[str, Any]) -> None:
@@ -126,13 +128,17 @@ def _print(answer: dict[str, Any]) -> None:
     table = Table("paths of the future", box=SIMPLE)
     for column in ("alone", "share of variance", "share for depletion", "worth of knowing"):
         table.add_column(column, justify="right")
-    rest = [1.0 - sum(row[key] for row in answer["paths"]) for key in ("share", "share_of_depletion")]
+    told = answer["paths"][0]["share_of_depletion"] is not None
     for row in answer["paths"]:
-        shares = (row["alone"], row["share"], row["share_of_depletion"])
-        table.add_row(row["name"], *(f"{share:.1%}" for share in shares), _points(row["worth"]))
-    table.add_row("not explained", "", f"{rest[0]:.1%}", f"{rest[1]:.1%}", "")
+        of_depletion = f"{row['share_of_depletion']:.1%}" if told else "-"
+        table.add_row(row["name"], f"{row['alone']:.1%}", f"{row['share']:.1%}", of_depletion, _points(row["worth"]))
+    keys = ("share", "share_of_depletion") if told else ("share",)
+    rest = [f"{1.0 - sum(row[key] for row in answer['paths']):.1%}" for key in keys]
+    table.add_row("not explained", "", *rest, *([] if told else ["-"]), "")
     table.add_row("knowing everything", "", "", "", _points(answer["worth_of_knowing_everything"]))
     screen.print(table)
+    if not told:
+        screen.print(f"Below zero by {answer['year']}: in none of the futures, or in all, so that it hangs on nothing.")
     table = Table("quantities of the posterior", box=SIMPLE)
     for column in ("alone", "worth of knowing"):
         table.add_column(column, justify="right")

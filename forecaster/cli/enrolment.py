@@ -152,7 +152,9 @@ def _print(answer: dict[str, Any]) -> None:
         )
     screen.print(table)
     screen.print("\nTake-up at another own premium from now on, all else growing alike", style="bold")
-    table = Table("own premium", *(f"after {year} years" for year in YEARS_AHEAD), "cost per member after 10")
+    table = Table(
+        "own premium", *(f"after {year} year{'s' * (year > 1)}" for year in YEARS_AHEAD), "cost per member after 10"
+    )
     for row in answer["at_premiums"]:
         cells = [_words(row["take_up"][year], "{:.1%}") for year in YEARS_AHEAD]
         table.add_row(f"{row['own_premium']:,.0f}", *cells, _words(row["cost_per_member"][10], "x{:.3f}"))

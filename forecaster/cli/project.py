@@ -226,6 +226,7 @@ def summary_of(
     answer: dict[str, Any] = {
         "scheme": policy.scheme.id,
         "label": policy.scheme.label,
+        "rate_label": policy.scheme.parameter("general_premium_rate").label,
         "basis": basis.label,
         "draws": basis.n_draws,
         "first_year": int(basis.years[0]),
@@ -319,7 +320,7 @@ def _print(summary: dict[str, Any], basis: Basis, out: Path | None) -> None:
         title = f"Money per point of providers under the budget, before any guarantee{band}"
         _print_table(screen, title, summary["years"], cells)
     if summary["required_rates"]:
-        _print_rates(screen, summary["required_rates"], draws)
+        _print_rates(screen, summary["required_rates"], draws, summary["rate_label"])
     print_care(summary["care"])
     screen.print()
     if summary["assumptions"]:
@@ -374,7 +375,7 @@ def _print_table(screen: Console, title: str, years: list[int], cells: dict[str,
     screen.print(table)
 
 
-def _print_rates(screen: Console, rows: list[dict[str, Any]], draws: int) -> None:
+def _print_rates(screen: Console, rows: list[dict[str, Any]], draws: int, label: str) -> None:
     from rich.table import Table
 
     table = Table("under", "months", "through", *(["chance"] if draws > 1 else []))
@@ -385,7 +386,5 @@ def _print_rates(screen: Console, rows: list[dict[str, Any]], draws: int) -> Non
         exact = f"{row['exact_rate']:.4%}"
         name, through = _NAMES[row["scenario"]].removeprefix("the "), str(row["through_year"])
         table.add_row(name, f"{row['months']:g}", through, *chance, row["answer"], exact)
-    screen.print(
-        f"\nGeneral premium rate required from {rows[0]['start']} on for a reserve of so many months", style="bold"
-    )
+    screen.print(f"\n{label}: required from {rows[0]['start']} on for a reserve of so many months", style="bold")
     screen.print(table)

@@ -86,7 +86,8 @@ def solve(
     from forecaster.manifest import run_manifest
     from forecaster.policy import Policy
     from forecaster.rules import overridden_rates
-    from forecaster.solve import Goal, required_path, required_value
+    from forecaster.solve import Goal, required_value
+    from forecaster.solve_path import required_path
 
     if out is not None:
         check_target(out, force=force)
@@ -217,7 +218,8 @@ def _print(questions: list[Any], label: str, basis: str, draws: int, throughout:
     screen.print(title, style="bold")
     screen.print(table)
     limit = f"{100 * first.answer.limit:g}%" if rate else in_unit(first.answer.limit, first.answer.unit)
-    screen.print(f"{'Legal limit' if rate else 'Limit'} {limit}: {first.answer.limit_source}")
+    legal = rate and not first.answer.limit_source.startswith("assumed")
+    screen.print(f"{'Legal limit' if legal else 'Limit'} {limit}: {first.answer.limit_source}")
     if always := [months_word(question.months) for question in questions if question.answer.always]:
         screen.print(f"Every value of the lever that is allowed is enough for {', '.join(always)}.")
 
@@ -237,6 +239,7 @@ def _print_paths(questions: list[Any], paths: list[Any], every: int) -> None:
     table.add_row("paid", *(f"{100 * path.payment:.2f}" if path.values else "" for path in paths))
     table.add_row("paid if constant", *(f"{100 * path.constant_payment:.2f}" if path.values else "" for path in paths))
     screen = console()
-    screen.print(f"\nPath with at most one change in {every} years, least total payment", style="bold")
+    span = "a year" if every == 1 else f"in {every} years"
+    screen.print(f"\nPath with at most one change {span}, least total payment", style="bold")
     screen.print(table)
     screen.print("paid: sum over the years of what the lever brings in, in percent of each year's contribution base")

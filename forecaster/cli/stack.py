@@ -80,7 +80,7 @@ def stack(
     """
     from forecaster.export import check_target, write_folder
     from forecaster.fund_stack import stack_named
-    from forecaster.household import read_households
+    from forecaster.household_people import read_households
     from forecaster.policy import Policy
     from forecaster.stack_report import refuse_idle, stack_files, stack_manifest, stack_tables
 
@@ -123,7 +123,8 @@ def _scenarios(
 ) -> tuple[StackScenario, ...]:
     from dataclasses import replace
 
-    from forecaster.household import household_measures, read_households, shipped_laws
+    from forecaster.household import household_measures, shipped_laws
+    from forecaster.household_people import read_households
     from forecaster.stack_report import run_stack
 
     scenarios = run_stack(found, law, changed, [year], draws, order)

@@ -187,14 +187,18 @@ def summary_of(rule: str, donor: str, to: str, start: str, found: Transplanted) 
     """Fund and payers with and without the rule."""
     import numpy as np
 
+    from forecaster.attribution import same_accounts
     from forecaster.engine import project
     from forecaster.solvency import quantiles
+    from forecaster.transplant import RULES, idle_rule
     from forecaster.transplant_need import own_payments
 
     both = {
         "without": project(found.basis, found.policy),
         "with": project(found.with_basis, found.with_policy),
     }
+    if same_accounts(both["without"], both["with"]) and rule in RULES:
+        raise idle_rule(rule, found)
     years = found.basis.years
     shown = [int(year) for year in years if year % 5 == 0]
     at = np.searchsorted(years, shown)
