@@ -22,7 +22,8 @@ from forecaster.basis import Basis
 from forecaster.engine import project
 from forecaster.policy import Policy, Reform
 from forecaster.schemes import load_scheme
-from forecaster.solve import RATE, Goal, required_path, required_value
+from forecaster.solve import RATE, Goal, required_value
+from forecaster.solve_path import required_path
 from forecaster.solvency import below_months, depletion, quantiles
 
 LAW = Policy(load_scheme("tw_nhi_2g"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ROOMS = ("forecaster", "forecaster_models", "forecaster_dashboards")
 
 # Within `forecaster` a module imports only what stands before it here. A new module is entered at its place.
 ORDER = (
@@ -208,6 +211,24 @@ def test_the_other_rooms_keep_to_themselves(folder):
     }
     assert len(files) > 1
     assert faults == {}
+
+
+def test_benchmarks_import_what_there_is():
+    for path in sorted((REPOSITORY / "benchmarks").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ROOMS:
+                names = vars(importlib.import_module(str(node.module)))
+                missing = [a.name for a in node.names if a.name not in names and not is_module(node.module, a.name)]
+                assert not missing, f"{path.name}: {node.module} has no {', '.join(missing)}"
+
+
+def is_module(package: str | None, name: str) -> bool:
+    """Whether a package has a module of that name."""
+    try:
+        return importlib.util.find_spec(f"{package}.{name}") is not None
+    except ModuleNotFoundError:
+        # It is no package itself.
+        return False
 
 
 def test_the_package_itself_imports_nothing():
