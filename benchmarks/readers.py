@@ -22,7 +22,7 @@ from pathlib import Path
 
 from _server import APP, served
 from _timing import say_speed
-from sessions import memory
+from sessions import PATIENCE, memory, received
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -32,7 +32,6 @@ from websockets.asyncio.client import ClientConnection, connect
 FIRST, *PAGES = "fund", "levers", "solve", "payers", "drivers", "protection", "schemes", "evidence", "export"
 # Address of each kind of reader: his language, and his fund where it is not the first.
 READERS = ("lang=en", "lang=zh_TW&pool=cn_uebmi", "lang=zh_CN&pool=cn_urrbmi")
-PATIENCE = 240.0
 
 
 class Way:
@@ -51,8 +50,7 @@ class Way:
         begun = time.perf_counter()
         await self.stream.send(message.SerializeToString())
         while True:
-            found = ForwardMsg()
-            found.ParseFromString(await asyncio.wait_for(self.stream.recv(), PATIENCE))  # type: ignore[arg-type]
+            found = await received(self.stream)
             kind = found.WhichOneof("type")
             if kind == "navigation":
                 self.pages = {page.page_name: page.page_script_hash for page in found.navigation.app_pages}

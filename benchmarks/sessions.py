@@ -25,13 +25,20 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
 SLIDER = "General premium rate"
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 def memory(pid: int) -> float:
     """Resident memory of a process, MB; Linux only, else NaN."""
     path = Path(f"/proc/{pid}/statm")
     return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if path.is_file() else float("nan")
+
+
+async def received(stream: ClientConnection) -> ForwardMsg:
+    """The next message of the server."""
+    found = ForwardMsg()
+    found.ParseFromString(await asyncio.wait_for(stream.recv(), PATIENCE))  # type: ignore[arg-type]
+    return found
 
 
 class Reader:
@@ -55,8 +62,7 @@ class Reader:
         begun = time.perf_counter()
         await self.stream.send(message.SerializeToString())
         while True:
-            found = ForwardMsg()
-            found.ParseFromString(await asyncio.wait_for(self.stream.recv(), PATIENCE))  # type: ignore[arg-type]
+            found = await received(self.stream)
             kind = found.WhichOneof("type")
             if kind == "delta" and found.delta.WhichOneof("type") == "new_element":
                 self._look(found)
